@@ -1,0 +1,1 @@
+"""Crops, similarity transforms and distances to surfaces."""
