@@ -1,0 +1,1 @@
+"""Backbone sources; one file each, registered by its `BACKBONE`."""
