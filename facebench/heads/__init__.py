@@ -1,0 +1,1 @@
+"""Small heads that turn features into predictions."""

@@ -1,0 +1,74 @@
+"""What a protocol hands to a run: fitted heads and floors that predict in the frame of the stored picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from facebench.errors import DataError
+from facebench.framing import Framing
+from facebench.types import Dataset, Prediction, Sample
+
+if TYPE_CHECKING:
+    from facebench.features import Shard
+
+Shards: TypeAlias = "Callable[[Sequence[Sample], str], Iterator[Shard]]"
+"""(samples, name of the split) to their features."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What a head is fitted in.
+
+    Attributes:
+        dataset: the benchmark.
+        train: the head is fitted on these.
+        val: shrinkages are chosen on these.
+        framing: how samples are cropped.
+        shards: features of samples.
+        device: torch's name of the device that heads compute on; it must know float64.
+    """
+
+    dataset: Dataset
+    train: Sequence[Sample]
+    val: Sequence[Sample]
+    framing: Framing
+    shards: Shards
+    device: str
+
+    def features(self, name: str) -> Iterator[Shard]:
+        """Shards of `train` or `val`, all of whose pictures must be readable. Raises `DataError`."""
+        for shard in self.shards(self.train if name == "train" else self.val, name):
+            for sample, reason in shard.failures.items():
+                raise DataError(f"{self.dataset.name}/{name}: {sample} cannot be learnt from: {reason}")
+            yield shard
+
+
+class Probe(Protocol):
+    """A fitted head of one task."""
+
+    @property
+    def chosen(self) -> Mapping[str, str]:
+        """What val chose, for the record."""
+        ...
+
+    def predict(self, shard: Shard) -> Iterator[Callable[[], Prediction]]:
+        """For each sample of `shard` what makes its prediction, in the frame of its stored picture.
+
+        Making one may raise `DataError`: that sample fails alone.
+        """
+        ...
+
+
+class Floor(Protocol):
+    """What a task predicts without looking: zero skill."""
+
+    @property
+    def title(self) -> str:
+        """Name of the row."""
+        ...
+
+    def predict(self, sample: Sample) -> Prediction:
+        """The prediction for `sample`, in the frame of its stored picture. Raises `DataError`."""
+        ...
