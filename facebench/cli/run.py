@@ -1,0 +1,156 @@
+"""`facebench run`: backbones in, a ranked table out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facebench.cli.options import DataRoot, Json, Plugins, registry
+from facebench.cli.progress import say
+from facebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from facebench.record import Result
+    from facebench.run import Plan
+
+
+class Policy(StrEnum):
+    """What happens to rows that an earlier run finished."""
+
+    ONLY_MISSING = "only-missing"
+    ALWAYS = "always"
+
+
+class Protocol(StrEnum):
+    """How much of the backbone may learn."""
+
+    LINEAR = "linear"
+
+
+def run(
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-b",
+            "--backbone",
+            help="timm:NAME, timm:NAME@FILE, timm:NAME@random:SEED, pixels, module:..., paco-fr:FILE.",
+        ),
+    ] = None,
+    benchmark: Annotated[
+        list[str] | None, typer.Option("-e", "--benchmark", help="wflw, 300w, lapa, now, ...; may be repeated.")
+    ] = None,
+    protocol: Annotated[Protocol, typer.Option(help="How much of the backbone may learn.")] = Protocol.LINEAR,
+    data: DataRoot = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of all runs.")] = Path("runs"),
+    split: Annotated[str | None, typer.Option(help="Split to score; the benchmark's own when not named.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many samples of each split.")] = None,
+    size: Annotated[int | None, typer.Option(min=1, help="Input side of every backbone, pixels.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Batch size to begin with; shrinks when memory runs out.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Seeds of the heads, such as 0,1,2.")] = "0",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    policy: Annotated[Policy, typer.Option(help="Take finished rows, or make them again.")] = Policy.ONLY_MISSING,
+    json: Json = False,
+    plugin: Plugins = None,
+) -> None:
+    """Judge backbones; without arguments, three small ones on a face world that is drawn here."""
+    del protocol  # linear is the only one so far; the option is there so that scripts can say what they mean
+    from facebench.run import Request, plan
+    from facebench.run import run as run_plan
+
+    things = registry(plugin)
+    benchmarks, root, synthetic = _where(benchmark, data)
+    request = Request(
+        backbones=tuple(backbone or _default_backbones()),
+        benchmarks=benchmarks,
+        data=root,
+        output=output,
+        split=split,
+        limit=limit,
+        seeds=_seeds(seeds),
+        device=device,
+        batch=batch,
+        input_size=size or (None if backbone else _default_size()),
+        policy=policy.value,
+        budget="quick" if synthetic else "full",
+    )
+    planned = plan(request, things)
+    _say_plan(planned)
+    from facebench.cli.run_progress import watching
+
+    with watching(planned) as watch:
+        results = run_plan(planned, watch)
+    _show(results, planned, json=json, synthetic=synthetic)
+
+
+def _where(benchmark: list[str] | None, data: Path | None) -> tuple[tuple[str, ...], Path, bool]:
+    """Benchmarks, data root, and whether the root is the made world."""
+    if data is not None:
+        if not benchmark:
+            raise UsageError(
+                f"which benchmark of {data}? name it with -e; `facebench data doctor {data}` says what is there"
+            )
+        return tuple(benchmark), data, False
+    from facebench.cli.run_progress import drawing
+    from facebench.synth import embedded
+
+    names = tuple(benchmark or embedded.BENCHMARKS)
+    say("no --data: synthetic faces, drawn here; nothing below is a number on real faces")
+    with drawing() as on_face:
+        return names, embedded.embedded_world(names, on_face=on_face), True
+
+
+def _default_backbones() -> Sequence[str]:
+    from facebench.synth import embedded
+
+    return embedded.BACKBONES
+
+
+def _default_size() -> int:
+    from facebench.synth import embedded
+
+    return embedded.INPUT_SIZE
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--seeds {text!r}: whole numbers with commas between, such as 0,1,2") from None
+
+
+def _say_plan(planned: Plan) -> None:
+    """What will be done and about how long it takes, before the work."""
+    from facebench.cli.progress import duration
+
+    todo = [row for row in planned.rows if row.done is None]
+    pictures = sum(row.pictures for row in todo)
+    kept = len(planned.rows) - len(todo)
+    say(
+        f"plan: {len(todo)} rows to make{f', {kept} taken from {planned.request.output}' if kept else ''}; "
+        f"{pictures:,} pictures through backbones on {planned.device}, about {duration(planned.seconds)}"
+    )
+
+
+def _show(results: Sequence[Result], planned: Plan, *, json: bool, synthetic: bool) -> None:
+    if json:
+        from json import dumps
+
+        print(dumps([result.model_dump(mode="json") for result in results], indent=2))
+    else:
+        from facebench.cli.tables import print_leaderboard
+
+        print_leaderboard(results)
+    say(f"records: {planned.request.output}/")
+    if synthetic:
+        say("next:  facebench run -b timm:NAME@weights.safetensors    your own backbone, here on synthetic faces")
+        say("       facebench run -b ... -e wflw --data DIR           on real data; `facebench data doctor DIR` helps")
+        say("       facebench score wflw PREDICTIONS --data DIR       your own predictions")
+    else:
+        say(f"next:  facebench leaderboard {planned.request.output}")

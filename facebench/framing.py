@@ -1,0 +1,88 @@
+"""Which square of a picture a sample is seen through: the box, its margin, the input side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from facebench.errors import DataError
+from facebench.images import image_size
+from facebench.shapes import Box
+from facebench.types import Landmarks, Sample
+
+if TYPE_CHECKING:
+    from facebench.geometry.crop import Crop
+
+BoxKind = Literal["gt", "annotated", "whole"]
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How every sample of a benchmark is cropped.
+
+    Attributes:
+        box: `gt` (tight around the landmarks), `annotated`, or `whole` (the picture).
+        scale: how much the side of the box grows.
+        size: S, side of the crop, pixels.
+    """
+
+    box: BoxKind
+    scale: float
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.box}*{self.scale:g}"
+
+    def box_of(self, sample: Sample) -> Box:
+        """Box of `sample`, pixels of the stored picture; a whole picture is read for its size.
+
+        Raises:
+            DataError: the sample has no such box.
+        """
+        if self.box == "whole":
+            width, height = image_size(sample.image)
+            return -0.5, -0.5, width - 0.5, height - 0.5
+        if self.box == "annotated":
+            if sample.box is None:
+                raise DataError(f"{sample.id}: no annotated box; this data set is cropped by gt or whole")
+            return sample.box
+        return _landmark_box(sample)
+
+    def crop(self, sample: Sample) -> Crop:
+        """The crop of `sample`. Raises `DataError` where its box has no area."""
+        from facebench.geometry.crop import square_crop
+
+        try:
+            return square_crop(self.box_of(sample), self.scale, self.size)
+        except DataError as cause:
+            raise DataError(f"{sample.id}: {cause}") from cause
+
+    def label_crop(self, sample: Sample, height: int, width: int) -> Crop:
+        """The crop of `sample` in pixels of its label map (H, W).
+
+        A label map may be stored at another size than its picture (CelebAMask-HQ: 512 and 1024). Both show the same
+        square, so pixels of one are carried to pixels of the other edge to edge.
+        """
+        from facebench.geometry.crop import Crop
+
+        crop, size = self.crop(sample), image_size(sample.image)
+        if size == (width, height):
+            return crop
+        scale = np.array([width / size[0], height / size[1]])
+        matrix = crop.matrix * scale[:, None]
+        matrix[:, 2] += (scale - 1) / 2
+        return Crop(matrix, crop.size)
+
+
+def _landmark_box(sample: Sample) -> Box:
+    """From the outermost annotated points: the oracle box of HRNet, mmpose and FaRL."""
+    if not isinstance(sample.target, Landmarks):
+        raise DataError(f"{sample.id}: no landmarks to take a gt box from; use annotated or whole")
+    located = sample.target.located
+    points = sample.target.points if located is None else sample.target.points[located]
+    if not len(points):
+        raise DataError(f"{sample.id}: not one landmark has a place, so there is no gt box")
+    (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return x0, y0, x1, y1

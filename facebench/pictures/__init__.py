@@ -1,0 +1,1 @@
+"""Pictures of results: drawn on the processor, without a display."""

@@ -1,0 +1,202 @@
+"""What a run will do, found out before the work: rows, what is finished already, what is left, how long it takes.
+
+`plan` reads the annotations, opens the backbones, times a few pictures and tries the output folder, so that a wrong
+name, a missing file or a full disk ends a run in its first seconds and not in its last.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from facebench.batches import Batches
+from facebench.errors import DataError, UsageError
+from facebench.feature_cache import FeatureCache, read_cap
+from facebench.features import SHARD, Extractor
+from facebench.framing import Framing
+from facebench.images import read_image
+from facebench.job import Job, signature_fields
+from facebench.journal import cache_root
+from facebench.protocols.splits import read_splits
+from facebench.record import Result
+from facebench.registry import Registry
+from facebench.types import Dataset
+
+Policy = Literal["only-missing", "always"]
+
+BATCH: Mapping[str, int] = {"cpu": 16, "cuda": SHARD, "mps": 32}
+"""Batch size by device before any memory runs out: a ViT-S on two cores gains nothing above 16."""
+
+FLOOR_SIZE = 256
+"""Input side that the floor is framed with, pixels; its predictions scale with the crop and do not depend on it."""
+
+WARM_UP = 4
+"""Pictures that an estimate times, after as many that warm the machine up."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run.
+
+    Attributes:
+        backbones: specs, as the user spelt them.
+        benchmarks: names of data sets.
+        data: the data root.
+        output: the folder of all runs.
+        split: the split to score; None for each benchmark's own.
+        limit: at most this many samples of each split.
+        seeds: recorded.
+        device: `auto` or torch's name.
+        batch: batch size to begin with; None for the device's usual one.
+        input_size: of every backbone; None for each one's own.
+        policy: whether rows that are finished are taken or made again.
+        budget: name of the budget, part of the signature.
+        cache: folder of the feature cache; None for the usual one.
+        cache_gb: its bound in gigabytes; None for FACEBENCH_CACHE_GB, or the usual one.
+    """
+
+    backbones: tuple[str, ...]
+    benchmarks: tuple[str, ...]
+    data: Path
+    output: Path
+    split: str | None = None
+    limit: int | None = None
+    seeds: tuple[int, ...] = (0,)
+    device: str = "auto"
+    batch: int | None = None
+    input_size: int | None = None
+    policy: Policy = "only-missing"
+    budget: str = "full"
+    cache: Path | None = None
+    cache_gb: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """A row, what is known of it before the work, and how it is looked at.
+
+    Attributes:
+        job: the row.
+        done: the finished result that will be taken.
+        pictures: how many pictures have to go through the backbone.
+        seconds: estimate for them; 0 where there are none.
+    """
+
+    job: Job
+    done: Result | None
+    pictures: int
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Everything that `run` will do.
+
+    Attributes:
+        request: what was asked for.
+        rows: one a row of the table, floors first in each benchmark.
+        device: torch's name of the device.
+        batch: batch size to begin with.
+        cache: where features are kept.
+    """
+
+    request: Request
+    rows: tuple[Planned, ...]
+    device: str
+    batch: int
+    cache: FeatureCache
+
+    @property
+    def seconds(self) -> float:
+        """Estimate of the whole, features only: they are nearly all of it."""
+        return sum(row.seconds for row in self.rows)
+
+
+def plan(request: Request, registry: Registry) -> Plan:
+    """Read annotations, open backbones, time a few pictures, try the output folder.
+
+    Raises:
+        UsageError: an unknown name, a set that nothing is trained on, a device that is not there.
+        DataError: data that are missing, or an output folder that cannot be written.
+    """
+    from facebench.backbones.spec import open_backbone
+
+    _check_writable(request.output)
+    device = choose_device(request.device)
+    batch = request.batch or BATCH.get(device.partition(":")[0], BATCH["cpu"])
+    folder = request.cache or cache_root() / "features"
+    cache = FeatureCache(folder, read_cap(request.cache_gb or os.environ.get("FACEBENCH_CACHE_GB"), folder))
+    datasets = [_trainable(registry.get("datasets", name)) for name in request.benchmarks]
+    splits = [read_splits(d, request.data, split=request.split, limit=request.limit) for d in datasets]
+    backbones = [open_backbone(spec, registry, request.input_size) for spec in request.backbones]
+    rows = []
+    for dataset, parts in zip(datasets, splits, strict=True):
+        evaluator = registry.get("evaluators", dataset.task)
+        for backbone in (None, *backbones):
+            size = FLOOR_SIZE if backbone is None else backbone.input_size
+            framing = Framing(dataset.box, dataset.box_scale, size)
+            fields = signature_fields(parts, framing, budget=request.budget, limit=request.limit)
+            job = Job(dataset, evaluator, parts, framing, backbone, fields, request.output, request.seeds)
+            rows.append(_planned(job, request.policy, cache, device, batch))
+    return Plan(request, tuple(rows), device, batch, cache)
+
+
+def choose_device(name: str) -> str:
+    """Torch's name of the device that `name` (`auto` or a device) means. Raises `UsageError`."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as cause:
+        raise UsageError(f"device {name!r} cannot be used: {str(cause).splitlines()[0]}") from cause
+    return name
+
+
+def _planned(job: Job, policy: Policy, cache: FeatureCache, device: str, batch: int) -> Planned:
+    done = job.finished() if policy == "only-missing" else None
+    if done is not None or job.backbone is None:
+        return Planned(job, done, 0, 0.0)
+    extractor = Extractor(job.backbone, job.framing, cache, Batches(batch), device)
+    pictures = sum(extractor.missing(part) for part in (job.splits.train, job.splits.val, job.splits.test))
+    return Planned(job, None, pictures, pictures / _rate(job, device) if pictures else 0.0)
+
+
+def _rate(job: Job, device: str) -> float:
+    """Pictures a second, timed on a few of the job's own."""
+    import torch
+
+    assert job.backbone is not None
+    crops = []
+    start = time.perf_counter()
+    for sample in job.splits.train[:WARM_UP]:
+        crops.append(job.framing.crop(sample).apply(read_image(sample.image)))
+    reading = (time.perf_counter() - start) / len(crops)
+    images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).to(device).float() / 255
+    job.backbone.features(images)
+    start = time.perf_counter()
+    job.backbone.features(images).pooled.cpu()
+    return 1 / max((time.perf_counter() - start) / len(crops) + reading, 1e-9)
+
+
+def _trainable(dataset: Dataset) -> Dataset:
+    if dataset.scored_only:
+        raise UsageError(f"nothing is trained on {dataset.name}; score predictions on it with `facebench score`")
+    return dataset
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as cause:
+        raise DataError(f"cannot write to {folder}: {cause.strerror or cause}; name another folder with -o") from cause

@@ -1,0 +1,289 @@
+"""From predictions to a `Result`: measure every sample, reduce once, say what was left out.
+
+`facebench score` and `facebench run` end here: a prediction that was made anywhere and one that a head just made are
+measured by the same lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facebench.environment import describe_environment
+from facebench.errors import DataError, FacebenchError
+from facebench.journal import Journal
+from facebench.metric import Metric, Statistics
+from facebench.ordered import in_order
+from facebench.record import (
+    BackboneRecord,
+    Counts,
+    DatasetRecord,
+    PredictionsRecord,
+    Result,
+    SamplesRecord,
+    Score,
+    signature,
+    write_results,
+)
+from facebench.sample_table import SampleTable, collect, write_table
+from facebench.shapes import BoolArray
+from facebench.stats import METHOD, intervals, take
+from facebench.types import Dataset, Evaluator, Predictions, Sample, revision
+
+REVISION_DIGITS = 6
+"""Digits of the dataset's revision that a signature shows; the record holds all of them."""
+
+SYNTHETIC_LICENCE = "synthetic faces, drawn by facebench: free to use and to show"
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What measuring a split gave.
+
+    Attributes:
+        table: statistics of the samples that were scored.
+        failures: id of each sample that was not, with its reason.
+        expected: number of samples of the split.
+    """
+
+    table: SampleTable
+    failures: Mapping[str, str]
+    expected: int
+
+    @property
+    def counts(self) -> Counts:
+        """Expected, scored and failed, with reasons."""
+        scored, failed = len(self.table.ids), len(self.failures)
+        return Counts(expected=self.expected, scored=scored, failed=failed, reasons=dict(self.failures))
+
+
+def measure(
+    evaluator: Evaluator,
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    predictions: Predictions,
+    *,
+    settings: Mapping[str, str],
+    missing: Sequence[str] = (),
+    journal: Journal | None = None,
+    workers: int = 1,
+    on_sample: Callable[[Sample], None] = lambda _: None,
+) -> Measured:
+    """Statistics of every sample of a split.
+
+    A sample without a usable prediction is a failure with its reason; it never stops the rest and never counts as
+    scored.
+
+    Args:
+        evaluator: the task.
+        dataset: what the samples belong to.
+        samples: the split, in its order.
+        predictions: read one at a time.
+        settings: choices of the evaluator (`mode`, `unit`).
+        missing: ids that are known to have no prediction.
+        journal: keeps rows over an interruption.
+        workers: threads that read and measure; more than one pays where the work is in compiled code. Order, journal
+            and progress are as with one, and no more than twice as many samples are under way.
+        on_sample: called after each sample.
+    """
+    known = dict(journal.rows()) if journal else {}
+    absent, failures, scored, rows = set(missing), dict[str, str](), list[Sample](), list[Statistics]()
+
+    def judge(sample: Sample) -> Statistics | DataError:
+        try:
+            if sample.id in absent:
+                raise DataError("no prediction")
+            row = known.get(sample.id)
+            return evaluator.measure(dataset, sample, predictions.read(sample), settings) if row is None else row
+        except DataError as cause:
+            return cause
+
+    try:
+        for sample, row in zip(samples, in_order(judge, samples, workers=workers), strict=True):
+            if isinstance(row, DataError):
+                failures[sample.id] = str(row)
+            else:
+                scored.append(sample)
+                rows.append(row)
+                if journal and sample.id not in known:
+                    journal.add(sample, row)
+            on_sample(sample)
+    except BaseException:
+        if journal:
+            journal.flush()
+        raise
+    if not rows:
+        first = next(iter(failures.items()))
+        raise FacebenchError(f"none of the {len(samples)} samples could be scored; the first, {first[0]}: {first[1]}")
+    return Measured(collect(scored, rows), failures, len(samples))
+
+
+def reduce_scores(
+    metrics: Sequence[Metric], dataset: Dataset, split: str, subset: str | None, table: SampleTable, *, seed: int = 0
+) -> tuple[Score, ...]:
+    """Every metric on the whole and on each subset, with its interval.
+
+    Args:
+        metrics: what to reduce.
+        dataset: names the keys and the headline.
+        split: the split the table was measured on.
+        subset: the subset that the table is restricted to; None for the whole split.
+        table: statistics by sample.
+        seed: of the bootstrap.
+    """
+    everyone = np.ones(len(table.ids), dtype=bool)
+    masks: dict[str, BoolArray] = {subset or dataset.whole: everyone}
+    if subset is None:
+        masks |= {name: table.subsets[name] for name in _in_order(dataset, table) if table.subsets[name].any()}
+    cells = [(name, metric) for name in masks for metric in metrics]
+    found = intervals([(m, masks[name]) for name, m in cells], table.columns, table.clusters, seed=seed)
+    headline = _headline_keys(dataset, split, subset)
+    scores = []
+    for (name, metric), interval in zip(cells, found, strict=True):
+        value = metric.value(take(table.columns, masks[name]))
+        whole = masks[name] is everyone
+        part = name if metric.slice is None else metric.slice if whole else f"{name}+{metric.slice}"
+        key = f"{dataset.name}/{split}/{part}/{metric.name}"
+        scores.append(
+            Score(
+                key=key,
+                value=value,
+                unit=metric.unit,
+                direction=metric.direction,
+                n=int(masks[name].sum()),
+                headline=key in headline,
+                interval=(interval.low, interval.high) if interval and value is not None else None,
+                reason=None if value is not None else metric.undefined,
+            )
+        )
+    return tuple(scores)
+
+
+def _in_order(dataset: Dataset, table: SampleTable) -> list[str]:
+    """Subsets of the table as the data set orders them, then the ones it does not name."""
+    named = [key.rpartition("/")[2] for key in dataset.subset_sizes]
+    return [*(name for name in named if name in table.subsets), *(n for n in table.subsets if n not in named)]
+
+
+def _headline_keys(dataset: Dataset, split: str, subset: str | None) -> set[str]:
+    """The published headline, or what stands for it where another split or a single subset was scored."""
+    keys = {key for key in dataset.headline if key.split("/")[1] == split}
+    if subset is not None:
+        keys = {key for key in keys if key.split("/")[2] == subset}
+    if keys or not dataset.headline:
+        return keys
+    _, _, part, metric = dataset.headline[0].split("/")
+    return {f"{dataset.name}/{split}/{subset if subset and part == dataset.whole else part}/{metric}"}
+
+
+def build_result(
+    evaluator: Evaluator,
+    dataset: Dataset,
+    split: str,
+    samples: Sequence[Sample],
+    measured: Measured,
+    *,
+    subject: str,
+    protocol: str,
+    signature_fields: Mapping[str, str],
+    backbone: BackboneRecord | None = None,
+    predictions: PredictionsRecord | None = None,
+    seeds: Sequence[int] = (),
+    settings: Mapping[str, Any] | None = None,
+    timing: Mapping[str, float] | None = None,
+    warnings: Sequence[str] = (),
+) -> Result:
+    """The record of one measured split.
+
+    Args:
+        evaluator: the task.
+        dataset: what was scored against.
+        split: the split or subset as the user named it (`test`, `common`).
+        samples: all of its samples, scored or not.
+        measured: what `measure` gave.
+        subject: short name of what was judged.
+        protocol: `linear.v1`, or `none` for predictions made elsewhere.
+        signature_fields: what must match before two results may be compared; `data`, `eval`, the evaluator's defaults
+            and, where the faces were drawn, `world:synthetic` are added here.
+        backbone: who made the features.
+        predictions: which file was scored.
+        seeds: of the heads.
+        settings: every further choice.
+        timing: seconds by stage.
+        warnings: what a reader of the row must be told.
+    """
+    split, subset = dataset.select(split)
+    synthetic = any(sample.synthetic for sample in samples)
+    size = None if synthetic else _official_size(dataset, split, subset)
+    truth = _truth(dataset, split, samples, size)
+    defaults: Mapping[str, str] = getattr(evaluator, "defaults", {})
+    fields = {
+        "data": truth.revision[:REVISION_DIGITS],
+        "eval": f"{evaluator.name}.v{evaluator.version}",
+        **defaults,
+        **signature_fields,
+        **({"world": "synthetic"} if synthetic else {}),
+    }
+    return Result(
+        subject=subject,
+        task=evaluator.name,
+        evaluator=evaluator.name,
+        evaluator_version=evaluator.version,
+        dataset=truth,
+        backbone=backbone,
+        predictions=predictions,
+        protocol=protocol,
+        signature=signature(**fields),
+        counts=measured.counts,
+        scores=reduce_scores(evaluator.metrics(dataset), dataset, split, subset, measured.table),
+        interval_method=METHOD,
+        seeds=tuple(seeds),
+        settings={**defaults, **(settings or {})},
+        environment=describe_environment(),
+        timing=dict(timing or {}),
+        warnings=(*warnings, *_doubts(split, len(samples), size, synthetic=synthetic)),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _truth(dataset: Dataset, split: str, samples: Sequence[Sample], size: int | None) -> DatasetRecord:
+    """What was scored against; `size` is the official number of samples, None where there is none."""
+    drawn = any(sample.synthetic for sample in samples)
+    return DatasetRecord(
+        name=dataset.name,
+        split=split,
+        revision=revision(samples),
+        official=None if size is None else size == len(samples),
+        licence=SYNTHETIC_LICENCE if drawn else dataset.licence,
+        citation=dataset.citation,
+    )
+
+
+def _doubts(split: str, found: int, size: int | None, *, synthetic: bool) -> Sequence[str]:
+    """What a reader must be told of the truth itself."""
+    if synthetic:
+        return ["synthetic faces: no number here is one on real faces"]
+    if size is not None and size != found:
+        return [f"{found} samples, not the official {size}: not the published {split} set"]
+    return []
+
+
+def _official_size(dataset: Dataset, split: str, subset: str | None) -> int | None:
+    if subset is None:
+        return dataset.sizes.get(split)
+    return dataset.subset_sizes.get(subset, dataset.subset_sizes.get(f"{split}/{subset}"))
+
+
+def save(result: Result, measured: Measured, record: Path) -> Result:
+    """Write `record` (JSON) and, beside it, the Parquet table of per-sample statistics; returns the full record."""
+    table = record.with_name(f"{record.stem.removesuffix('result').rstrip('.-') or 'samples'}.parquet")
+    digest = write_table(table, measured.table)
+    samples = SamplesRecord(path=table.name, sha256=digest, rows=len(measured.table.ids))
+    full = result.model_copy(update={"samples": samples})
+    write_results(record, [full])
+    return full
