@@ -1,1 +1,7 @@
-"""PaCo-FR pre-training: from unlabelled faces to a checkpoint that facebench can judge."""
+"""PaCo-FR pre-training: an independent reconstruction, from unlabelled faces to an encoder that timm can load.
+
+    prepare ── shards ──> loader ── Batch ──> method (PaCo-FR, MAE, SimMIM) ── Outcome ──> train ── checkpoint ──> export
+
+The paper's body and code are not public. What its abstract and framework caption say is KNOWN; everything else is
+INFERRED, one named setting each (`pretrain.config`). The exported file is the only thing that passes to `facebench`.
+"""
