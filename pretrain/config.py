@@ -70,7 +70,7 @@ class MaskConfig(Section):
         if not sum(self.mixture.values()) > 0:
             raise ValueError("mixture needs at least one kind with a weight above 0")
         if self.mixture.get("grid", 0) > 0 and self.ratio != 0.75:
-            raise ValueError("a grid mask replaces three patches of four: set ratio to 0.75, or the weight of grid to 0")
+            raise ValueError("a grid mask replaces three patches of four: set ratio to 0.75, or grid to 0")
         return self
 
 
@@ -174,11 +174,11 @@ class LossConfig(Section):
     """Weights of the losses; 0 switches a term off. All weights are OURS: the paper's are not known.
 
     Attributes:
-        kind: of the reconstruction: `mse` on standardised pixels (MAE), or `smoothl1` with beta 0.01, times 10 (ViCToR).
+        kind: of the reconstruction: `mse` on standardised pixels (MAE), or `smoothl1` (beta 0.01, times 10: ViCToR).
         visible: of the patches that were not replaced. KNOWN: the *original image* is predicted, so not 0.
         align: patch-pixel alignment: the pixel head of a chosen token against the patch it stands for.
         incubation: supervision of the belief during incubation.
-        spatial: spatial consistency: relations between patch features against those of the teacher on the whole picture.
+        spatial: spatial consistency: relations between patch features against the teacher's on the whole picture.
         spatial_centred: take the mean over the picture away first; without it equal features cost nothing.
         balance: all tokens should be chosen equally often over the batch.
         geometry: where regions are and how they lie to each other; uses landmarks, so it is weak supervision. Off.

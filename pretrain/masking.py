@@ -5,6 +5,8 @@
              their size (KNOWN: "aligning with semantically meaningful facial regions"; INFERRED: FSFM's CRFR-P)
     block    rectangles, added until there are enough (INFERRED: BEiT)
     grid     all but one patch of each 2 x 2 cell (a lay summary: "takes a grid and covers up")
+
+What a kind draws is then brought to the exact number by taking out or adding patches at random.
 """
 
 from __future__ import annotations
@@ -59,8 +61,8 @@ def _exactly(wanted: BoolArray, count: int, rng: np.random.Generator) -> BoolArr
 
 
 def _random(regions: IntArray, count: int, grid: int, rng: np.random.Generator) -> BoolArray:
-    del regions, count
-    return np.zeros(grid * grid, dtype=bool)  # filled up at random
+    del regions, count, rng
+    return np.zeros(grid * grid, dtype=bool)  # filled up at random afterwards
 
 
 def _region(regions: IntArray, count: int, grid: int, rng: np.random.Generator) -> BoolArray:

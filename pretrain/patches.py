@@ -2,6 +2,8 @@
 
     patchify      (N, 3, S, S) -> (N, L, 3 P P), row by row; inside a patch rows, columns, channels (as MAE)
     standardise   X -> (X - mean) / sqrt(variance + 1e-6), each patch by itself: the target of MAE's `norm_pix`
+
+Mean and deviation are kept beside, so that a picture can be put together again.
 """
 
 from __future__ import annotations

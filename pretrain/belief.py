@@ -1,0 +1,47 @@
+"""The Belief Predictor: from the pixels of one patch to a belief over the codebook.
+
+KNOWN: tokens are "predicted and selected" from the original pixel values of the patches that they replace. INFERRED:
+its form, a small network that sees one patch and nothing else, and asks by cosine similarity to the tokens' keys.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from pretrain.config import BeliefConfig
+from pretrain.patches import Patches
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class BeliefPredictor(nn.Module):
+    """Patch to query: standardised pixels, brightness and contrast through two hidden layers, onto the unit sphere."""
+
+    def __init__(self, config: BeliefConfig, *, patch_pixels: int, width: int, key_dim: int) -> None:
+        """Ask with queries of `key_dim` numbers about patches of `patch_pixels`; hidden layers as wide as `width`."""
+        super().__init__()
+        hidden = config.hidden or width
+        self.layers = nn.Sequential(
+            nn.Linear(patch_pixels + 2, hidden),
+            nn.GELU(),
+            nn.LayerNorm(hidden),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, key_dim),
+        )
+        self.scale_max = config.scale_max
+        self.scale = nn.Parameter(torch.tensor(float(config.scale)))
+
+    def forward(self, patches: Patches) -> Tensor:
+        """Queries (..., key_dim), of length 1."""
+        seen = torch.cat([patches.pixels, patches.mean, patches.log_std], dim=-1)
+        return F.normalize(self.layers(seen).float(), dim=-1)
+
+    def sharpness(self) -> Tensor:
+        """What cosines are multiplied by before the softmax: learnt, positive and bounded."""
+        return self.scale.float().clamp(1e-3, self.scale_max)
