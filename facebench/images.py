@@ -42,9 +42,15 @@ def read_image(path: Path) -> ByteArray:
     """Picture at `path`, (H, W, 3) uint8 RGB as stored; `FILE.mat#7` is number 7 of a COFW file. Raises `DataError`."""
     if _in_mat_file(path):
         return _read_mat_picture(path)
+    return decode_image(_read_bytes(path), path)
+
+
+def decode_image(data: bytes, name: Path | str) -> ByteArray:
+    """Picture in `data`, the bytes of a file, (H, W, 3) uint8 RGB; `name` is what errors call it. Raises `DataError`."""
     import cv2
 
-    picture = _decoded(path, _whole_bytes(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    _check_bytes(name, data)
+    picture = _decoded(name, data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return np.ascontiguousarray(picture[:, :, ::-1])
 
 
@@ -67,13 +73,18 @@ def read_label_map(path: Path, classes: int) -> ByteArray:
         path: a PNG: grey of any depth, palette, or colour with three equal channels.
         classes: C, background included.
     """
-    labels = _stored_values(path)
+    return decode_label_map(_read_bytes(path), path, classes)
+
+
+def decode_label_map(data: bytes, name: Path | str, classes: int) -> ByteArray:
+    """Label map in `data`, the bytes of a PNG; as `read_label_map`, where `name` is what errors call it."""
+    labels = _stored_values(name, data)
     wrong = labels[labels >= classes]
     if wrong.size:
         value = int(np.bincount(wrong).argmax())
         count = int((wrong == value).sum())
         raise DataError(
-            f"label map {path}: {count} pixels hold the value {value} ({wrong.size} in all are no class); "
+            f"label map {name}: {count} pixels hold the value {value} ({wrong.size} in all are no class); "
             f"the classes are 0..{classes - 1}"
         )
     return labels.astype(np.uint8)
@@ -83,19 +94,18 @@ def read_mask(path: Path) -> BoolArray:
     """Binary mask of the PNG at `path`, (H, W) bool: every pixel that is not black. Raises `DataError`."""
     import cv2
 
-    return np.asarray(_decoded(path, _png_bytes(path), cv2.IMREAD_GRAYSCALE) > 0)
+    return np.asarray(_decoded(path, _png_bytes(path, _read_bytes(path)), cv2.IMREAD_GRAYSCALE) > 0)
 
 
-def _stored_values(path: Path) -> AnyArray:
+def _stored_values(name: Path | str, data: bytes) -> AnyArray:
     """(H, W) unsigned integers as they are stored: grey levels as written, palette indices."""
-    data = _png_bytes(path)
-    image = _open(path, io.BytesIO(data))
+    image = _open(name, io.BytesIO(_png_bytes(name, data)))
     try:
         values = np.asarray(image)
     except (OSError, SyntaxError, ValueError) as cause:
-        raise DataError(f"label map {path} does not decode ({cause}); copy it again") from cause
+        raise DataError(f"label map {name} does not decode ({cause}); copy it again") from cause
     if values.ndim == 3:
-        values = _grey_of(path, values)
+        values = _grey_of(name, values)
     # Pillow stretches grey of 2 and 4 bits to 0..255; class ids must stay as written. Bytes 24, 25: depth, colour type.
     depth, colour = data[24], data[25]
     if colour == 0 and depth in (2, 4):
@@ -103,23 +113,23 @@ def _stored_values(path: Path) -> AnyArray:
     return values.astype(np.int64)
 
 
-def _grey_of(path: Path, values: AnyArray) -> AnyArray:
+def _grey_of(name: Path | str, values: AnyArray) -> AnyArray:
     colours, alpha = (values[..., :3], values[..., 3:]) if values.shape[2] > 2 else (values[..., :1], values[..., 1:])
     if (alpha != 255).any():
-        raise DataError(f"label map {path} has transparent pixels; write one class id a pixel, as grey or palette PNG")
+        raise DataError(f"label map {name} has transparent pixels; write one class id a pixel, as grey or palette PNG")
     if (colours != colours[..., :1]).any():
-        raise DataError(f"label map {path} is a colour picture; write one class id a pixel, as grey or palette PNG")
+        raise DataError(f"label map {name} is a colour picture; write one class id a pixel, as grey or palette PNG")
     return colours[..., 0]
 
 
-def _open(path: Path, file: Any) -> ImageFile:
+def _open(name: Path | str, file: Any) -> ImageFile:
     """Header of a picture; the plug-in is chosen here, so Pillow's other formats are never reached."""
     from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin
 
     start = file.read(len(_PNG))
     file.seek(0)
     if not start:
-        raise DataError(f"picture {path} has no bytes; copy it again")
+        raise DataError(f"picture {name} has no bytes; copy it again")
     try:
         if start.startswith(_PNG):
             return PngImagePlugin.PngImageFile(file)
@@ -128,50 +138,48 @@ def _open(path: Path, file: Any) -> ImageFile:
         if start.startswith(_BMP):
             return BmpImagePlugin.BmpImageFile(file)
     except (OSError, SyntaxError, ValueError, IndexError, struct.error) as cause:
-        raise DataError(f"picture {path} has a damaged header; copy it again") from cause
-    raise DataError(f"picture {path} is neither JPEG, PNG nor BMP")
+        raise DataError(f"picture {name} has a damaged header; copy it again") from cause
+    raise DataError(f"picture {name} is neither JPEG, PNG nor BMP")
 
 
-def _decoded(path: Path, data: bytes, flags: int) -> ByteArray:
+def _decoded(name: Path | str, data: bytes, flags: int) -> ByteArray:
     import cv2
 
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as cause:
-        raise DataError(f"picture {path} does not decode; copy it again") from cause
+        raise DataError(f"picture {name} does not decode; copy it again") from cause
     if picture is None:
-        raise DataError(f"picture {path} does not decode; copy it again")
+        raise DataError(f"picture {name} does not decode; copy it again")
     return np.asarray(picture, dtype=np.uint8)
 
 
-def _png_bytes(path: Path) -> bytes:
-    data = _whole_bytes(path)
+def _png_bytes(name: Path | str, data: bytes) -> bytes:
+    _check_bytes(name, data)
     if not data.startswith(_PNG):
-        raise DataError(f"label map {path} is not a PNG; a lossy format changes class ids")
+        raise DataError(f"label map {name} is not a PNG; a lossy format changes class ids")
     return data
 
 
-def _whole_bytes(path: Path) -> bytes:
-    """Content of a picture file, once its size is known to be bearable and its end to be there."""
-    data = _read_bytes(path)
-    _checked_size(path, _open(path, io.BytesIO(data)))
-    _check_whole(path, data)
-    return data
+def _check_bytes(name: Path | str, data: bytes) -> None:
+    """Raise `DataError` unless the size of a picture file's content is bearable and its end is there."""
+    _checked_size(name, _open(name, io.BytesIO(data)))
+    _check_whole(name, data)
 
 
-def _checked_size(path: Path, image: ImageFile) -> tuple[int, int]:
+def _checked_size(name: Path | str, image: ImageFile) -> tuple[int, int]:
     width, height = image.size
     if width < 1 or height < 1:
-        raise DataError(f"picture {path} says it is {width} x {height} pixels; copy it again")
+        raise DataError(f"picture {name} says it is {width} x {height} pixels; copy it again")
     if width * height > MAX_PIXELS:
-        raise DataError(f"picture {path} says it is {width} x {height} pixels; more than {MAX_PIXELS} are refused")
+        raise DataError(f"picture {name} says it is {width} x {height} pixels; more than {MAX_PIXELS} are refused")
     return width, height
 
 
-def _check_whole(path: Path, data: bytes) -> None:
+def _check_whole(name: Path | str, data: bytes) -> None:
     whole = {_PNG[:2]: _png_ends, _JPEG[:2]: _jpeg_ends}.get(data[:2])
     if whole is not None and not whole(data):
-        raise DataError(f"picture {path} is cut off or damaged: {len(data)} bytes without its end; copy it again")
+        raise DataError(f"picture {name} is cut off or damaged: {len(data)} bytes without its end; copy it again")
 
 
 def _png_ends(data: bytes) -> bool:
@@ -217,12 +225,9 @@ def _jpeg_ends(data: bytes) -> bool:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as cause:
         raise _unreadable(path, cause) from cause
-    if not data:
-        raise DataError(f"picture {path} has no bytes; copy it again")
-    return data
 
 
 def _unreadable(path: Path, cause: OSError) -> DataError:

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from facebench.errors import DataError
-from facebench.images import MAX_PIXELS, image_size, read_image, read_label_map, read_mask
+from facebench.images import (
+    MAX_PIXELS,
+    decode_image,
+    decode_label_map,
+    image_size,
+    read_image,
+    read_label_map,
+    read_mask,
+)
 
 
 def png_chunk(kind: bytes, body: bytes) -> bytes:
@@ -283,3 +291,18 @@ def test_real_pictures_and_label_maps_are_read(shared_data: Path) -> None:
         labels = read_label_map(folder / f"{number}.png", classes=19)
         np.testing.assert_array_equal(labels, cv2.imread(str(folder / f"{number}.png"), cv2.IMREAD_UNCHANGED))
         assert labels.shape == (512, 512)
+
+
+def test_bytes_are_decoded_as_a_file_is_and_errors_say_the_name_that_was_given(tmp_path: Path, noise) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg_bytes(noise))
+    np.testing.assert_array_equal(decode_image(path.read_bytes(), "00000.tar:a.jpg"), read_image(path))
+    Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3)).save(tmp_path / "labels.png")
+    labels = (tmp_path / "labels.png").read_bytes()
+    np.testing.assert_array_equal(decode_label_map(labels, "labels", 6), [[0, 1, 2], [3, 4, 5]])
+    bomb = hand_png(30_000, 30_000, depth=8, colour=0, rows=[b"\0"])
+    for data, reason in ((b"", "no bytes"), (bomb, "more than"), (path.read_bytes()[:-2], "cut off")):
+        with pytest.raises(DataError, match=rf"picture 00000\.tar:a\.jpg .*{reason}"):
+            decode_image(data, "00000.tar:a.jpg")
+    with pytest.raises(DataError, match="label map x: 1 pixels hold the value 5"):
+        decode_label_map(labels, "x", 5)
