@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 from pretrain.config import BeliefConfig
 from pretrain.patches import Patches
@@ -40,7 +40,7 @@ class BeliefPredictor(nn.Module):
     def forward(self, patches: Patches) -> Tensor:
         """Queries (..., key_dim), of length 1."""
         seen = torch.cat([patches.pixels, patches.mean, patches.log_std], dim=-1)
-        return F.normalize(self.layers(seen).float(), dim=-1)
+        return functional.normalize(self.layers(seen).float(), dim=-1)
 
     def sharpness(self) -> Tensor:
         """What cosines are multiplied by before the softmax: learnt, positive and bounded."""

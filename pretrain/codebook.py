@@ -13,8 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 from pretrain.config import CodebookConfig
 
@@ -52,7 +52,7 @@ class Codebook(nn.Module):
 
     def keys(self) -> Tensor:
         """(pools, K, key_dim), of length 1."""
-        return F.normalize(self.key(self.tokens).float(), dim=-1)
+        return functional.normalize(self.key(self.tokens).float(), dim=-1)
 
     def cosines(self, queries: Tensor, positions: Tensor) -> Tensor:
         """Cosine (N, M, K) of each query (N, M, key_dim) with each key of the pool at its position (N, M)."""

@@ -44,9 +44,8 @@ def build_encoder(config: EncoderConfig) -> Any:
             config.arch, pretrained=False, num_classes=0, img_size=config.img_size, drop_path_rate=config.drop_path
         )
     except (TypeError, AssertionError, RuntimeError) as cause:
-        raise UsageError(
-            f"encoder.arch: {config.arch} cannot be built for {config.img_size} pixels: {cause}"
-        ) from cause
+        what = f"{config.arch} cannot be built for {config.img_size} pixels"
+        raise UsageError(f"encoder.arch: {what}: {cause}") from cause
     if not isinstance(module, VisionTransformer) or module.pos_embed is None:
         raise UsageError(f"encoder.arch: {config.arch} is no plain vision transformer; choose one of timm's vit_*")
     side = patch_side(module)

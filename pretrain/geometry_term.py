@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 from pretrain.regions import REGIONS
 
@@ -37,7 +37,7 @@ class RegionGeometry(nn.Module):
     def forward(self, features: Tensor, regions: Tensor) -> Tensor:
         """The term for patch `features` (N, L, D) and `regions` (N, L), an index into REGIONS each."""
         logits = (self.queries @ self.keys(features).transpose(1, 2)).float() / features.shape[-1] ** 0.5
-        occupied = F.one_hot(regions, len(REGIONS)).transpose(1, 2).float()
+        occupied = functional.one_hot(regions, len(REGIONS)).transpose(1, 2).float()
         sizes = occupied.sum(-1)
         present = sizes > 0
         wanted = occupied / sizes.clamp_min(1)[..., None]
@@ -45,7 +45,7 @@ class RegionGeometry(nn.Module):
         centres = self.centre(logits.softmax(-1).to(features.dtype) @ features).float()
         true = wanted @ self.places
         both = (present[:, :, None] & present[:, None, :]).float()[..., None]
-        offsets = F.smooth_l1_loss(_pairwise(centres), _pairwise(true), reduction="none")
+        offsets = functional.smooth_l1_loss(_pairwise(centres), _pairwise(true), reduction="none")
         return where[present].mean() + (offsets * both).sum() / (2 * both.sum())
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from pretrain import ranks
 
@@ -23,7 +23,7 @@ SMOOTH_BETA, SMOOTH_FACTOR = 0.01, 10.0
 def reconstruction_errors(predicted: Tensor, target: Tensor, kind: Literal["mse", "smoothl1"]) -> Tensor:
     """Error (N, L) of each patch: mean over its pixels, of `predicted` and `target` (N, L, p)."""
     if kind == "smoothl1":
-        return SMOOTH_FACTOR * F.smooth_l1_loss(predicted, target, beta=SMOOTH_BETA, reduction="none").mean(-1)
+        return SMOOTH_FACTOR * functional.smooth_l1_loss(predicted, target, beta=SMOOTH_BETA, reduction="none").mean(-1)
     return ((predicted - target) ** 2).mean(-1)
 
 
@@ -69,7 +69,7 @@ def relations(features: Tensor, *, centred: bool) -> Tensor:
     """
     if centred:
         features = features - features.mean(dim=1, keepdim=True)
-    unit = F.normalize(features.float(), dim=-1)
+    unit = functional.normalize(features.float(), dim=-1)
     return unit @ unit.transpose(1, 2)
 
 

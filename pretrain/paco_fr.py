@@ -309,7 +309,7 @@ class PacoFR(MaskedModel):
 
     @torch.no_grad()
     def health(self, batch: Batch, clock: Clock) -> Mapping[str, float]:
-        """Code reliance: the reconstruction error with the tokens of another picture, as a multiple of the usual one."""
+        """Code reliance: the error with the tokens of another picture, as a multiple of the usual one."""
         del clock
         patches = self.patches(batch)
         picked = self.pick(patches, batch)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from pretrain.codebook import Codebook
 
@@ -57,10 +57,7 @@ def choose(
     weights = best.softmax(dim=-1)
     drawn = best if noise is None or select != "sample" else best + noise
     taken = drawn.argmax(dim=-1)
-    if select == "mix":
-        spread = weights
-    else:
-        spread = F.one_hot(taken, candidates) + weights - weights.detach()
+    spread = weights if select == "mix" else functional.one_hot(taken, candidates) + weights - weights.detach()
     among = codebook.chosen(indices, positions[..., None].expand_as(indices))
     tokens = (spread[..., None].to(among.dtype) * among).sum(dim=-2)
     return Choice(tokens, indices.gather(-1, taken[..., None]).squeeze(-1))

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,7 @@ class TokenHead(nn.Module):
             belief: (N, M, K), what the Belief Predictor makes of the whole patches; no gradient.
             dropped: (N, M) bool.
         """
-        unit = F.normalize(features.detach().float(), dim=-1)
+        unit = functional.normalize(features.detach().float(), dim=-1)
         alike = (unit @ unit.transpose(1, 2)).softmax(-1)
         belief = belief.detach()
         target = (1 - REFINED) * belief + REFINED * alike @ belief

@@ -1,4 +1,4 @@
-"""Similarity between two point sets by orthogonal Procrustes: the rigid start of the NoW protocol.
+"""Similarity between two point sets by orthogonal Procrustes: the rigid start of NoW, and of faces laid upright.
 
 The definition is MATLAB's `procrustes(..., 'reflection', 'best')`, which soubhiksanyal/now_evaluation @7bd1498 ports in
 `scan2mesh_computations.py`: the determinant of the rotation is *not* forced to +1, so landmarks whose left and right
@@ -22,8 +22,8 @@ class Similarity:
 
     Attributes:
         scale: positive factor, target units a source unit.
-        rotation: (3, 3) orthogonal, applied from the right; its determinant may be -1.
-        translation: (3,) in target units.
+        rotation: (d, d) orthogonal, applied from the right; its determinant may be -1.
+        translation: (d,) in target units.
         disparity: what is left of the target's centred sum of squares, 0 (perfect) to 1.
     """
 
@@ -33,7 +33,7 @@ class Similarity:
     disparity: float
 
     def apply(self, points: FloatArray) -> FloatArray:
-        """`points` (n, 3) of the source's frame, in the target's frame."""
+        """`points` (n, d) of the source's frame, in the target's frame."""
         return np.asarray(self.scale * points @ self.rotation + self.translation)
 
 
@@ -41,8 +41,8 @@ def fit_similarity(source: FloatArray, target: FloatArray, *, scale: bool = True
     """Least-squares similarity that takes `source` to `target`.
 
     Args:
-        source: (n, 3) points in their own unit and frame.
-        target: (n, 3) points they correspond to, row by row.
+        source: (n, d) points in their own unit and frame, d = 2 or 3.
+        target: (n, d) points they correspond to, row by row.
         scale: False fixes the scale at 1.
 
     Raises:
@@ -73,7 +73,9 @@ def fit_similarity(source: FloatArray, target: FloatArray, *, scale: bool = True
 
 
 def _check(source: FloatArray, target: FloatArray) -> None:
-    if source.ndim != 2 or source.shape[1:] != (3,) or source.shape != target.shape or not len(source):
-        raise DataError(f"cannot align points of shape {source.shape} with points of shape {target.shape}; want (n, 3)")
+    flat_or_solid = source.ndim == 2 and source.shape[1] in (2, 3)
+    if not flat_or_solid or source.shape != target.shape or not len(source):
+        found = f"points of shape {source.shape} with points of shape {target.shape}"
+        raise DataError(f"cannot align {found}; want (n, 2) or (n, 3)")
     if not (np.isfinite(source).all() and np.isfinite(target).all()):
         raise DataError("cannot align points that are not finite")

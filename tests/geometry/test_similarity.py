@@ -86,13 +86,23 @@ def test_scale_is_not_the_ratio_of_norms() -> None:
     assert fit_similarity(source, target).scale < 0.98 * ratio
 
 
+def test_points_of_a_picture_by_hand() -> None:
+    # A quarter turn, twice the size, moved by (10, -5): (x, y) to (10 - 2 y, 2 x - 5).
+    source = np.array([[0.0, 0.0], [3.0, 1.0], [-2.0, 4.0], [1.0, -1.0]])
+    target = np.stack([10 - 2 * source[:, 1], 2 * source[:, 0] - 5], axis=1)
+    found = fit_similarity(source, target)
+    assert found.scale == pytest.approx(2)
+    np.testing.assert_allclose(found.apply(source), target, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("source", "target", "message"),
     [
         (np.zeros((7, 3)), np.eye(7, 3), "one place"),
         (np.eye(7, 3), np.ones((7, 3)), "one place"),
         (np.eye(7, 3), np.eye(6, 3), "shape"),
-        (np.eye(7, 2), np.eye(7, 2), "shape"),
+        (np.eye(7, 4), np.eye(7, 4), "shape"),
+        (np.eye(7, 2), np.eye(7, 3), "shape"),
         (np.zeros((0, 3)), np.zeros((0, 3)), "shape"),
         (np.full((7, 3), np.nan), np.eye(7, 3), "not finite"),
         (np.eye(7, 3), np.full((7, 3), np.inf), "not finite"),
