@@ -46,7 +46,7 @@ def read_image(path: Path) -> ByteArray:
 
 
 def decode_image(data: bytes, name: Path | str) -> ByteArray:
-    """Picture in `data`, the bytes of a file, (H, W, 3) uint8 RGB; `name` is what errors call it. Raises `DataError`."""
+    """Picture in `data`, the bytes of a file, as `read_image`; `name` is what errors call it. Raises `DataError`."""
     import cv2
 
     _check_bytes(name, data)
