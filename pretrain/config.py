@@ -38,6 +38,8 @@ class EncoderConfig(Section):
     Attributes:
         arch: timm name. INFERRED: ViT-B/16 (FaRL, MCF).
         img_size: S, pixels. INFERRED: 224 (FaRL, MCF).
+        depth: blocks, where they are not as many as the architecture has; for small models.
+        patch_size: P, pixels, where it is not that of the architecture.
         init: `scratch`, or a file of timm-named weights. OURS: scratch, for a clean claim.
         drop_path: stochastic depth. OURS: none.
         checkpointing: recompute activations in the backward pass; less memory, more time, equal numbers.
@@ -45,9 +47,17 @@ class EncoderConfig(Section):
 
     arch: str = "vit_base_patch16_224"
     img_size: Count = 224
+    depth: Count | None = None
+    patch_size: Count | None = None
     init: str = "scratch"
     drop_path: Share = 0.0
     checkpointing: bool = False
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """What `timm.create_model` is told beside the name and the size."""
+        given = {"depth": self.depth, "patch_size": self.patch_size}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class MaskConfig(Section):

@@ -41,7 +41,12 @@ def build_encoder(config: EncoderConfig) -> Any:
         raise UsageError(f"encoder.arch: timm knows no model {config.arch!r}; timm.list_models('vit_*') names them")
     try:
         module = timm.create_model(
-            config.arch, pretrained=False, num_classes=0, img_size=config.img_size, drop_path_rate=config.drop_path
+            config.arch,
+            pretrained=False,
+            num_classes=0,
+            img_size=config.img_size,
+            drop_path_rate=config.drop_path,
+            **config.changes,
         )
     except (TypeError, AssertionError, RuntimeError) as cause:
         what = f"{config.arch} cannot be built for {config.img_size} pixels"
