@@ -1,11 +1,12 @@
 """The batches of a training, from a prepared set: which pictures, how they are shown, which patches are replaced.
 
-    source = open_source(config, patch=16, device="cuda")     # opens config.data.shards; a `pretrain.source.Source`
-    for batches in source.steps(first, rank=0, world=1):      # step `first` and each one after it, without end
-        ...                       # one list a step: `config.optim.accumulate` micro-batches, each a `Batch` on `device`
+    shards = Shards.open(config.data.shards)
+    with open_stream(config, shards, rank=0, world=1, first_step=step, patch=16, device="cuda") as stream:
+        for batches in stream:    # one list a step: `config.optim.accumulate` micro-batches, each a `Batch` on `device`
+            ...
 
-`source.pictures` is N, the pictures of an epoch; `source.digest` names the data. An epoch has N / batch steps, a real
-number: the stream is epoch after epoch without a gap, so a step may hold the end of one and the beginning of the next.
+`stream.pictures` is N, the pictures of an epoch, and `stream.steps_per_epoch` is N / batch, a real number: the stream
+is epoch after epoch without a gap, so a step may hold the end of one and the beginning of the next. It has no end.
 
 Everything is a pure function of (`config.run.seed`, step): step s holds the places s B .. s B + B - 1 of the stream
 (`pretrain.order`), rank r of R takes the r-th part of them, cut into micro-batches (`pretrain.share`), and what is
@@ -14,13 +15,12 @@ the same for any number of ranks, of micro-batches and of worker processes; no p
 run goes on in the middle of an epoch knowing its step and nothing else. Global random state is neither read nor moved.
 
 A damaged picture raises `DataError` where its turn comes, naming shard and picture. Worker processes end with the
-iterator (`close()` it, or drop it).
+`with` block, with `close()`, or when the stream is dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from facebench.errors import FacebenchError, UsageError
@@ -28,81 +28,80 @@ from facebench.shapes import AnyArray
 from pretrain.batch import Batch
 from pretrain.config import PretrainConfig
 from pretrain.order import Order, first_sizes
-from pretrain.share import Share
 from pretrain.shards import Shards
+from pretrain.share import Share
 from pretrain.stream import Shown, Stream
 
 
-@dataclass(frozen=True, eq=False)
-class ShardSource:
-    """A prepared set as a source of batches; ask for it by `open_source`.
+class Batches:
+    """Batches of one rank, step after step, without end; ask for it by `open_stream`.
 
     Attributes:
-        stream: the pictures by place.
-        device: where the batches are wanted.
+        pictures: N, pictures of an epoch.
+        steps_per_epoch: N / batch, steps of one pass over the pictures.
     """
 
-    stream: Stream
-    device: str
+    def __init__(self, stream: Stream, share: Share, device: str) -> None:
+        self.pictures = stream.order.pictures
+        self.steps_per_epoch = self.pictures / share.batch
+        self._running = self._batches(stream, share, device)
 
-    @property
-    def pictures(self) -> int:
-        """N, pictures of an epoch."""
-        return self.stream.order.pictures
+    def __iter__(self) -> Generator[list[Batch]]:
+        return self._running
 
-    @property
-    def digest(self) -> str:
-        """Hash (sha256, hex) of the set's keys and contents, from its manifest."""
-        return self.stream.shards.manifest.digest
+    def close(self) -> None:
+        """End the worker processes."""
+        self._running.close()
 
-    def steps(self, first: int, *, rank: int, world: int) -> Iterator[list[Batch]]:
-        """The micro-batches of rank `rank` of `world` in step `first` and in each one after it, without end.
+    def __enter__(self) -> Batches:
+        return self
 
-        Raises:
-            UsageError: the batch cannot be shared by so many.
-            DataError: a picture is damaged.
-        """
-        optim = self.stream.config.optim
-        return self._steps(Share(optim.batch, world, rank, optim.accumulate, first))
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
-    def _steps(self, share: Share) -> Iterator[list[Batch]]:
-        loading = iter(_loader(self.stream, share, self.device))
+    @staticmethod
+    def _batches(stream: Stream, share: Share, device: str) -> Generator[list[Batch]]:
+        loading = iter(_loader(stream, share, device))
         try:
             while True:
-                yield [self._batch(_next(loading), at, share.batch) for at in share.firsts]
+                yield [_batch(_next(loading), at, share.batch, device) for at in share.firsts]
         finally:
             if hasattr(loading, "_shutdown_workers"):
                 loading._shutdown_workers()
 
-    def _batch(self, raw: dict[str, Any], first: int, total: int) -> Batch:
-        import torch
 
-        images, replaced, regions = (
-            raw[name].to(self.device, non_blocking=True) for name in ("images", "replaced", "regions")
-        )
-        images = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format) / 255
-        return Batch(images, replaced, regions, ids=tuple(raw["ids"]), first=first, total=total)
-
-
-def open_source(config: PretrainConfig, *, patch: int, device: str = "cpu") -> ShardSource:
-    """Open the set that `config` names.
+def open_stream(
+    config: PretrainConfig,
+    shards: Shards,
+    *,
+    rank: int,
+    world: int,
+    first_step: int,
+    patch: int,
+    device: str = "cpu",
+) -> Batches:
+    """Batches of one rank, from `first_step` on.
 
     Args:
         config: the run; `data`, `mask`, `encoder.img_size`, `optim.batch`, `optim.accumulate` and `run.seed` count.
+        shards: the opened set.
+        rank: number of this rank.
+        world: number of ranks.
+        first_step: the step to begin with, 0 for a new run.
         patch: P, side of a patch of the encoder, pixels.
         device: where the batches are wanted.
 
     Raises:
-        UsageError: patches do not tile the picture, or the set lacks what the masks need.
-        DataError: the set is missing, or not as its manifest says.
+        UsageError: the batch cannot be shared, patches do not tile the picture, or the set lacks what the masks need.
+        DataError: while iterating, where a picture is damaged.
     """
     size = config.encoder.img_size
     if size % patch:
         raise UsageError(f"encoder.img_size {size} is not a multiple of the encoder's patch, {patch} pixels")
-    shards = Shards.open(config.data.shards)
     _check_regions(config, shards)
     order = Order(first_sizes(shards.sizes, config.data.limit), config.data.shuffle_shards, config.run.seed)
-    return ShardSource(Stream(config, shards, order, size // patch), device)
+    share = Share(config.optim.batch, world, rank, config.optim.accumulate, first_step)
+    return Batches(Stream(config, shards, order, size // patch), share, device)
 
 
 def _check_regions(config: PretrainConfig, shards: Shards) -> None:
@@ -155,6 +154,14 @@ def _tensors(made: Any) -> dict[str, Any]:
         return {"error": made}
     arrays: dict[str, AnyArray] = {"images": made.images, "replaced": made.replaced, "regions": made.regions}
     return {name: torch.from_numpy(array) for name, array in arrays.items()} | {"ids": list(made.ids)}
+
+
+def _batch(raw: dict[str, Any], first: int, total: int, device: str) -> Batch:
+    import torch
+
+    images, replaced, regions = (raw[name].to(device, non_blocking=True) for name in ("images", "replaced", "regions"))
+    images = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format) / 255
+    return Batch(images, replaced, regions, ids=tuple(raw["ids"]), first=first, total=total)
 
 
 def _next(loading: Iterator[dict[str, Any]]) -> dict[str, Any]:
