@@ -95,7 +95,9 @@ def load(path: Path) -> Checkpoint:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as cause:
-        raise FacebenchError(f"{path} is no checkpoint of a pre-training: {str(cause).splitlines()[0][:160]}") from cause
+        raise FacebenchError(
+            f"{path} is no checkpoint of a pre-training: {str(cause).splitlines()[0][:160]}"
+        ) from cause
     if not isinstance(content, dict) or content.get("format") != FORMAT or any(f not in content for f in _FIELDS):
         raise FacebenchError(f"{path} is no checkpoint of a pre-training (wanted format {FORMAT!r})")
     return Checkpoint(

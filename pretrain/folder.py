@@ -1,5 +1,7 @@
 """The folder of a run: where each thing lies, and that one training at a time writes there.
 
+Below `run.output`:
+
     config.yaml                          every choice, resolved
     log.jsonl                            one line every `run.log_every` steps
     tensorboard/                         the same as curves
@@ -94,6 +96,8 @@ def held(folder: RunFolder) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UsageError(f"another training writes to {folder.root}; wait for it, or name another run.output") from None
+            raise UsageError(
+                f"another training writes to {folder.root}; wait for it, or name another run.output"
+            ) from None
         file.write(f"{os.getpid()}\n")
         yield

@@ -43,9 +43,19 @@ class Monitor:
         self._curves = _curves(config, folder, step)
         self._window = Window()
         self._alarms = Alarms(config)
-        self._since = time.perf_counter()
-        self._pictures = 0
+        self._done = step
+        self._since, self._pictures = time.perf_counter(), 0
         self.last: dict[str, Any] = {}
+
+    def begin(self, steps: int) -> None:
+        """Tell that a training of `steps` begins, or goes on."""
+        self._watch.begin(self._done, steps)
+        self._since = time.perf_counter()
+
+    def at_line(self, clock: Clock) -> bool:
+        """Whether the step at `clock` ends with a line of the log."""
+        done = clock.step + 1
+        return done % self._config.run.log_every == 0 or done == clock.steps
 
     def step(self, clock: Clock, rate: float, terms: Mapping[str, float], states: Mapping[str, float]) -> None:
         """Tell of one step.
@@ -61,7 +71,7 @@ class Monitor:
         self._pictures += self._config.optim.batch
         speed = self._pictures / max(time.perf_counter() - self._since, 1e-9)
         self._watch.step(done, terms["loss"], speed)
-        if done % self._config.run.log_every == 0 or done == clock.steps:
+        if self.at_line(clock):
             self._line(clock, done, rate, speed)
 
     def state(self) -> dict[str, Any]:
@@ -106,4 +116,4 @@ def _curves(config: PretrainConfig, folder: RunFolder, step: int) -> Any:
         return None
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder.tensorboard), purge_step=step + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder.tensorboard), purge_step=step + 1)

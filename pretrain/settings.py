@@ -1,7 +1,7 @@
 """A configuration from a YAML file and `section.field=value` words, and the run folder that remembers it.
 
 A bare name is a file of `pretrain/configs`; anything with a suffix or a slash is a path. Values are read as YAML:
-`optim.betas=[0.9, 0.95]`, `optim.steps=null`. What is not a field of `pretrain.config` is refused with the nearest name.
+`optim.betas=[0.9, 0.95]`, `optim.steps=null`. What is not a field is refused with the nearest name.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from facebench.errors import DataError
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], None], *, kept: str = "") -> None:
+def write_whole(path: Path, write: Callable[[BinaryIO], object], *, kept: str = "") -> None:
     """Let `write` fill a file beside `path`, force it to the disk, and move it into place.
 
     Args:
@@ -38,7 +38,9 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None], *, kept: str = ""
         if trouble is None:
             raise
         hint = "; free some space and run the same command again" if trouble.errno in _FULL else ""
-        raise DataError(f"cannot write {path}: {trouble.strerror or trouble}{f'; {kept}' if kept else ''}{hint}") from cause
+        raise DataError(
+            f"cannot write {path}: {trouble.strerror or trouble}{f'; {kept}' if kept else ''}{hint}"
+        ) from cause
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
