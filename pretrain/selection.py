@@ -7,8 +7,9 @@ their logits. INFERRED, how one is taken:
     argmax   the most likely one
     mix      all of them, weighted by w: a leak, since the weights are real numbers that carry the picture
 
-`sample` and `argmax` go forward with one token and backward as `mix` would: the straight-through estimator,
-onehot + w - stop_gradient(w).
+`sample` and `argmax` go forward with one token, to the last bit, and backward to the belief as `mix` would: the
+straight-through estimator, onehot + (w - stop_gradient(w)). With m = 1 the weight is 1 and the belief learns nothing
+from it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from torch.nn import functional
 
 from pretrain.codebook import Codebook
 
@@ -57,13 +57,15 @@ def choose(
     weights = best.softmax(dim=-1)
     drawn = best if noise is None or select != "sample" else best + noise
     taken = drawn.argmax(dim=-1)
-    spread = weights if select == "mix" else functional.one_hot(taken, candidates) + weights - weights.detach()
+    index = indices.gather(-1, taken[..., None]).squeeze(-1)
     among = codebook.chosen(indices, positions[..., None].expand_as(indices))
-    tokens = (spread[..., None].to(among.dtype) * among).sum(dim=-2)
-    return Choice(tokens, indices.gather(-1, taken[..., None]).squeeze(-1))
+    if select == "mix":
+        return Choice((weights[..., None] * among).sum(dim=-2), index)
+    through = weights - weights.detach()  # 0 exactly: no rounding of w may reach the encoder
+    return Choice(codebook.chosen(index, positions) + (through[..., None] * among.detach()).sum(dim=-2), index)
 
 
 def gumbel_noise(uniform: Tensor) -> Tensor:
     """Standard Gumbel noise from draws in [0, 1)."""
-    tiny = torch.finfo(uniform.dtype).tiny
-    return -torch.log(-torch.log(uniform.clamp_min(tiny)).clamp_min(tiny))
+    exponential = -torch.log(uniform.clamp_min(torch.finfo(uniform.dtype).tiny))
+    return -torch.log(exponential)
