@@ -5,8 +5,9 @@ INFERRED, the target: an assignment of patches to tokens by the distance of thei
 
     sinkhorn    soft, and balanced: over the global batch each token of a pool gets the same share
     hungarian   hard, each token at most once in a picture (ViCToR); with fewer tokens than patches, as rarely as can be
+    nearest     what `hungarian` comes to where each position has its own tokens, so that no two patches compete
 
-Neither carries a gradient.
+None carries a gradient.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 
 from pretrain import ranks
+from pretrain.precise import precise
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +26,11 @@ if TYPE_CHECKING:
 
 def pixel_distances(pixels: Tensor, prototypes: Tensor) -> Tensor:
     """Mean squared difference (..., n, K) of `pixels` (..., n, p) and `prototypes` (..., K, p)."""
+    pixels, prototypes = pixels.float(), prototypes.float()
     squares = (pixels**2).sum(-1)[..., :, None] + (prototypes**2).sum(-1)[..., None, :]
-    return (squares - 2 * pixels @ prototypes.transpose(-1, -2)).clamp_min(0) / pixels.shape[-1]
+    with precise(pixels):
+        products = pixels @ prototypes.transpose(-1, -2)
+    return (squares - 2 * products).clamp_min(0) / pixels.shape[-1]
 
 
 @torch.no_grad()
@@ -50,6 +55,12 @@ def sinkhorn(costs: Tensor, *, epsilon: float, iterations: int, valid: Tensor | 
         rows = logits.logsumexp(dim=2, keepdim=True)
         logits = logits - rows.nan_to_num(neginf=0.0)
     return logits.exp()
+
+
+@torch.no_grad()
+def nearest(costs: Tensor) -> Tensor:
+    """One-hot assignment (..., K) of each row of `costs` to its least."""
+    return torch.zeros_like(costs).scatter(-1, costs.argmin(dim=-1, keepdim=True), 1.0)
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from pretrain.config import CodebookConfig
+from pretrain.precise import precise
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,17 +53,19 @@ class Codebook(nn.Module):
 
     def keys(self) -> Tensor:
         """(pools, K, key_dim), of length 1."""
-        return functional.normalize(self.key(self.tokens).float(), dim=-1)
+        with precise(self.tokens):
+            return functional.normalize(self.key(self.tokens), dim=-1)
 
     def cosines(self, queries: Tensor, positions: Tensor) -> Tensor:
         """Cosine (N, M, K) of each query (N, M, key_dim) with each key of the pool at its position (N, M)."""
-        keys = self.keys()
-        if self.shared:
-            return queries @ keys[0].T
-        laid = queries.new_zeros(len(queries), len(keys), queries.shape[-1])
-        laid = laid.scatter(1, positions[..., None].expand_as(queries), queries)
-        answers = torch.einsum("nlc,lkc->nlk", laid, keys)
-        return answers.gather(1, positions[..., None].expand(-1, -1, answers.shape[-1]))
+        keys, queries = self.keys(), queries.float()
+        with precise(queries):
+            if self.shared:
+                return queries @ keys[0].T
+            laid = queries.new_zeros(len(queries), len(keys), queries.shape[-1])
+            laid = laid.scatter(1, positions[..., None].expand_as(queries), queries)
+            answers = torch.einsum("nlc,lkc->nlk", laid, keys)
+            return answers.gather(1, positions[..., None].expand(-1, -1, answers.shape[-1]))
 
     def chosen(self, indices: Tensor, positions: Tensor) -> Tensor:
         """Tokens (..., D) number `indices` (...) of the pools at `positions` (...)."""

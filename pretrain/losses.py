@@ -6,12 +6,14 @@ batch are means over those of the global batch, since every picture has the same
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch.nn import functional
 
 from pretrain import ranks
+from pretrain.precise import precise
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +50,8 @@ def balance(belief: Tensor, pools: Tensor | None = None, count: int = 1) -> Tens
 
     Args:
         belief: (n, K), probabilities.
-        pools: (n,), the pool of each row where positions have their own; the mean over the pools is taken.
+        pools: (n,), the pool of each row where positions have their own; the mean over the pools that have rows is
+            taken.
         count: number of pools.
     """
     size = belief.shape[-1]
@@ -57,9 +60,11 @@ def balance(belief: Tensor, pools: Tensor | None = None, count: int = 1) -> Tens
     else:
         sums = belief.new_zeros(count, size).index_add(0, pools, belief)
         rows = torch.bincount(pools, minlength=count).to(belief.dtype)
-    mean = ranks.summed(sums) / ranks.total(rows).clamp_min(1)[:, None]
+    rows = ranks.total(rows)
+    mean = ranks.summed(sums) / rows.clamp_min(1)[:, None]
     entropy = -(mean * mean.clamp_min(1e-12).log()).sum(-1)
-    return (torch.log(torch.tensor(float(size))) - entropy).mean()
+    some = (rows > 0).to(belief.dtype)
+    return ((math.log(size) - entropy) * some).sum() / some.sum()
 
 
 def relations(features: Tensor, *, centred: bool) -> Tensor:
@@ -67,10 +72,12 @@ def relations(features: Tensor, *, centred: bool) -> Tensor:
 
     Without the centring "all features equal" is a solution at no cost.
     """
+    features = features.float()
     if centred:
         features = features - features.mean(dim=1, keepdim=True)
-    unit = functional.normalize(features.float(), dim=-1)
-    return unit @ unit.transpose(1, 2)
+    unit = functional.normalize(features, dim=-1)
+    with precise(unit):
+        return unit @ unit.transpose(1, 2)
 
 
 def spatial_consistency(student: Tensor, teacher: Tensor, replaced: Tensor, *, centred: bool = True) -> Tensor:

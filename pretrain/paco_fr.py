@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from pretrain import losses, ranks
-from pretrain.assignment import hungarian, pixel_distances, sinkhorn
+from pretrain.assignment import hungarian, nearest, pixel_distances, sinkhorn
 from pretrain.batch import Batch, Clock, Outcome
 from pretrain.belief import BeliefPredictor
 from pretrain.codebook import Codebook
@@ -170,18 +171,15 @@ class PacoFR(MaskedModel):
     @torch.no_grad()
     def assignment(self, picked: Picked) -> Tensor:
         """Incubation target (N, M, K) of each replaced patch."""
-        stage, prototypes = self.config.incubation, self.codebook.prototypes().float()
-        if stage.target == "hungarian":
-            own = prototypes[0] if self.codebook.shared else prototypes[picked.positions]
-            pixels = picked.pixels if self.codebook.shared else picked.pixels[:, :, None]
-            costs = pixel_distances(pixels, own)
-            return hungarian(costs if self.codebook.shared else costs.squeeze(2))
-        settings = {"epsilon": stage.epsilon, "iterations": stage.iterations}
+        stage, prototypes = self.config.incubation, self.codebook.prototypes()
+        balanced = partial(sinkhorn, epsilon=stage.epsilon, iterations=stage.iterations)
         if self.codebook.shared:
             costs = pixel_distances(picked.pixels.flatten(0, 1)[None], prototypes)
-            return sinkhorn(costs, **settings).reshape(picked.logits.shape)  # type: ignore[arg-type]
+            shape = picked.logits.shape
+            return hungarian(costs.reshape(shape)) if stage.target == "hungarian" else balanced(costs).reshape(shape)
         laid, valid = self._by_position(picked)
-        target = sinkhorn(pixel_distances(laid, prototypes), valid=valid, **settings)  # type: ignore[arg-type]
+        costs = pixel_distances(laid, prototypes)
+        target = nearest(costs) if stage.target == "hungarian" else balanced(costs, valid=valid)
         return taken(target.transpose(0, 1), picked.positions)
 
     def _by_position(self, picked: Picked) -> tuple[Tensor, Tensor]:
@@ -232,8 +230,10 @@ class PacoFR(MaskedModel):
     def watch(self, picked: Picked, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """How sure the belief is, and how much better context does than the codes alone."""
         belief = picked.logits.softmax(-1)
-        entropy = -(belief * belief.clamp_min(1e-12).log()).sum(-1).mean()
-        return {"belief_entropy": entropy, "context_gain": 1 - terms["rec"] / terms["align"]}
+        watched = {"belief_entropy": -(belief * belief.clamp_min(1e-12).log()).sum(-1).mean()}
+        if self.config.loss.kind == "mse":  # the error of the prototypes is one as well
+            watched["context_gain"] = 1 - terms["rec"] / terms["align"]
+        return watched
 
     @torch.no_grad()
     def start(self, batches: Iterator[Batch]) -> None:
@@ -279,11 +279,12 @@ class PacoFR(MaskedModel):
         super().after_step(outcomes, clock, optimizer)
         counts = ranks.total(torch.stack([o.state["counts"] for o in outcomes]).sum(0))
         shares = counts / counts.sum(1, keepdim=True).clamp_min(1)
-        decay = self.config.codebook.usage_decay
-        self.codebook.usage.lerp_(shares, 1 - decay)
+        served = counts.sum(1) > 0  # a pool whose position nobody replaced says nothing
+        moved = self.codebook.usage.lerp(shares, 1 - self.config.codebook.usage_decay)
+        self.codebook.usage.copy_(torch.where(served[:, None], moved, self.codebook.usage))
         entropy = -(shares * shares.clamp_min(1e-12).log()).sum(1)
         found = {
-            "perplexity": float(entropy.exp().mean()),
+            "perplexity": float((entropy.exp() * served).sum() / served.sum()),
             "used": float((self.codebook.usage > 0.1 / self.codebook.usage.shape[1]).float().mean()),
         }
         return {**found, "restarts": float(self._restart(outcomes, clock, optimizer))}
