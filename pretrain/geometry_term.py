@@ -44,9 +44,12 @@ class RegionGeometry(nn.Module):
         where = -(wanted * logits.log_softmax(-1)).sum(-1)
         centres = self.centre(logits.softmax(-1).to(features.dtype) @ features).float()
         true = wanted @ self.places
-        both = (present[:, :, None] & present[:, None, :]).float()[..., None]
-        offsets = functional.smooth_l1_loss(_pairwise(centres), _pairwise(true), reduction="none")
-        return where[present].mean() + (offsets * both).sum() / (2 * both.sum())
+        both = (present[:, :, None] & present[:, None, :]).float()
+        offsets = functional.smooth_l1_loss(_pairwise(centres), _pairwise(true), reduction="none").mean(-1)
+        # A mean for each picture first: pictures have different regions, and each weighs the same on any rank.
+        shown = (where * present).sum(1) / present.sum(1)
+        laid = (offsets * both).sum((1, 2)) / both.sum((1, 2))
+        return torch.as_tensor((shown + laid).mean())
 
 
 def _pairwise(centres: Tensor) -> Tensor:
