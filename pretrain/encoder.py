@@ -9,6 +9,7 @@ The module keeps timm's parameter names, so that its state loads strictly into `
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +36,13 @@ def build_encoder(config: EncoderConfig) -> Any:
     """
     ensure_torchvision_imports()
     import timm
+    from timm.layers.patch_embed import PatchEmbed
     from timm.models.vision_transformer import VisionTransformer
 
     if not timm.is_model(config.arch):
         raise UsageError(f"encoder.arch: timm knows no model {config.arch!r}; timm.list_models('vit_*') names them")
     try:
-        module = timm.create_model(
+        module: Any = timm.create_model(
             config.arch,
             pretrained=False,
             num_classes=0,
@@ -51,7 +53,8 @@ def build_encoder(config: EncoderConfig) -> Any:
     except (TypeError, AssertionError, RuntimeError) as cause:
         what = f"{config.arch} cannot be built for {config.img_size} pixels"
         raise UsageError(f"encoder.arch: {what}: {cause}") from cause
-    if not isinstance(module, VisionTransformer) or module.pos_embed is None:
+    plain = isinstance(module, VisionTransformer) and type(module.patch_embed) is PatchEmbed
+    if not plain or module.pos_embed is None:  # behind a convolutional stem, tokens would see their neighbours' pixels
         raise UsageError(f"encoder.arch: {config.arch} is no plain vision transformer; choose one of timm's vit_*")
     side = patch_side(module)
     if config.img_size % side:
@@ -87,8 +90,15 @@ def grid_side(vit: Any) -> int:
 
 def normalised(images: Tensor) -> Tensor:
     """`images` (N, 3, S, S) in [0, 1] as the encoder wants them."""
-    mean, std = (torch.tensor(v, device=images.device).reshape(1, 3, 1, 1) for v in (MEAN, STD))
+    mean, std = _statistics(images.device)
     return (images - mean) / std
+
+
+@cache  # a copy to a GPU waits for all that the GPU still has to do
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode(mode=False):
+        mean, std = (torch.tensor(v, device=device).reshape(1, 3, 1, 1) for v in (MEAN, STD))
+    return mean, std
 
 
 def embed(vit: Any, images: Tensor) -> Tensor:
@@ -114,7 +124,7 @@ def placed(vit: Any, tokens: Tensor) -> Tensor:
     """Patch tokens with prefix tokens before them and positions added."""
     if getattr(vit, "dynamic_img_size", False):
         grid = grid_side(vit)
-        tokens = tokens.unflatten(1, (grid, grid))
+        tokens = tokens.reshape(len(tokens), grid, grid, -1)
     return vit._pos_embed(tokens)  # type: ignore[no-any-return]
 
 
