@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -54,7 +54,7 @@ class EncoderConfig(Section):
     checkpointing: bool = False
 
     @property
-    def changes(self) -> dict[str, int]:
+    def changes(self) -> dict[str, Any]:
         """What `timm.create_model` is told beside the name and the size."""
         given = {"depth": self.depth, "patch_size": self.patch_size}
         return {name: value for name, value in given.items() if value is not None}
@@ -72,7 +72,7 @@ class MaskConfig(Section):
     """
 
     ratio: Annotated[float, Field(gt=0, lt=1)] = 0.75
-    mixture: dict[MaskKind, Weight] = Field(default_factory=lambda: {"region": 0.5, "random": 0.5})
+    mixture: dict[MaskKind, Weight] = {"region": 0.5, "random": 0.5}
     region_source: Literal["five", "sixty-eight", "parsing", "template"] = "five"
 
     @model_validator(mode="after")
@@ -211,7 +211,7 @@ class TeacherConfig(Section):
 
     Attributes:
         momentum: at the start; it rises to 1 along a cosine.
-        enabled: False keeps none, and takes spatial consistency away with it.
+        enabled: False keeps none; PaCo-FR then needs `loss.spatial` at 0.
     """
 
     momentum: Share = 0.996
@@ -245,7 +245,8 @@ class OptimConfig(Section):
         epochs: passes over the pictures; fractions are allowed.
         steps: steps instead of epochs, where it is given.
         batch: pictures of a step, over all ranks and micro-batches.
-        accumulate: micro-batches that a rank divides its part of a step into.
+        accumulate: micro-batches that a rank divides its part of a step into. Balance and Sinkhorn's assignment are
+            then over one micro-batch of all ranks at a time; every other term is that of the whole step.
         base_lr: learning rate for a batch of 256; the rate is `base_lr * batch / 256`.
         betas: of AdamW.
         weight_decay: of matrices; norms, biases, positions and tokens have none.
@@ -320,10 +321,12 @@ class PretrainConfig(Section):
             raise ValueError("loss.spatial needs a teacher: set teacher.enabled to true, or loss.spatial to 0")
         if self.loss.tokens > 0 and self.codebook.code_drop == 0:
             raise ValueError("loss.tokens predicts dropped patches: set codebook.code_drop above 0")
+        if self.loss.tokens > 0 and self.codebook.scope == "position":
+            raise ValueError("loss.tokens names tokens of one pool: set codebook.scope to shared, or loss.tokens to 0")
         return self
 
     @property
     def digest(self) -> str:
-        """Hash (sha256, hex) over every choice but where the run writes and how it is cut into micro-batches."""
+        """Hash (sha256, hex) over every choice but where the run reads and writes, and the number of workers."""
         fields = self.model_dump(mode="json", exclude={"run": {"output"}, "data": {"shards", "workers"}})
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
