@@ -7,7 +7,7 @@ number of ranks nor that of workers can change it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -37,8 +37,12 @@ class Batch:
 
     def to(self, device: str) -> Batch:
         """The same batch on `device`."""
-        moved = (t.to(device, non_blocking=True) for t in (self.images, self.replaced, self.regions))
-        return Batch(*moved, ids=self.ids, first=self.first, total=self.total)
+        return replace(
+            self,
+            images=self.images.to(device, non_blocking=True),
+            replaced=self.replaced.to(device, non_blocking=True),
+            regions=self.regions.to(device, non_blocking=True),
+        )
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def assign(points: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     """Index of the nearest centre of each point, (n,), and its squared distance, (n,)."""
     squares = (centres**2).sum(1)
     nearest, distances = [], []
-    for part in points.split(CHUNK):
+    for part in torch.split(points, CHUNK):
         found = (squares - 2 * part @ centres.T).min(dim=1)
         nearest.append(found.indices)
         distances.append(found.values + (part**2).sum(1))

@@ -18,7 +18,7 @@ from pretrain.teacher import follow, momentum_at, teacher_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-NO_DECAY = ("pos_embed", "cls_token", "reg_token", "mask_token", "tokens", "queries", "scale")
+NO_DECAY = ("pos_embed", "cls_token", "reg_token", "dist_token", "mask_token", "tokens", "queries", "scale")
 """Last words of the names of parameters that weight decay leaves alone, beside all vectors (norms and biases)."""
 
 GREY = 0.5

@@ -62,7 +62,7 @@ def region_map(
         fine = _from_contours(np.asarray(points, dtype=np.float64), size, grid)
     else:
         known = None if source == "template" or points is None else five_points(points)
-        fine = _from_five(TEMPLATE * size / CANVAS if known is None else known, size, grid)
+        fine = _from_five((TEMPLATE + 0.5) * size / CANVAS - 0.5 if known is None else known, size, grid)
     return _by_coverage(fine, grid)
 
 
@@ -79,7 +79,7 @@ def _by_coverage(fine: IntArray, grid: int) -> IntArray:
     cells = fine.reshape(grid, FINE, grid, FINE).transpose(0, 2, 1, 3).reshape(grid * grid, FINE * FINE)
     shares = np.stack([(cells == r).mean(axis=1) for r in range(len(REGIONS))], axis=1)
     enough = shares >= COVERAGE
-    return np.where(enough.any(axis=1), enough.argmax(axis=1), shares.argmax(axis=1))
+    return np.asarray(np.where(enough.any(axis=1), enough.argmax(axis=1), shares.argmax(axis=1)), dtype=np.int64)
 
 
 def _samples(size: int, grid: int) -> FloatArray:
