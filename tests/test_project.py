@@ -29,7 +29,7 @@ TEXT_SUFFIXES = {".cfg", ".ini", ".json", ".md", ".py", ".toml", ".txt", ".yaml"
 MACHINE_PATHS = re.compile(r"(?<![\w.~/-])/(?:wo" r"rk|op" r"t|ro" r"ot|ho" r"me)/")
 UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b|raise NotImplement" r"edError")
 
-IMPORT_NAMES = {"opencv-python": "cv2", "pillow": "PIL", "face-alignment": "face_alignment"}
+IMPORT_NAMES = {"opencv-python": "cv2", "pillow": "PIL", "face-alignment": "face_alignment", "pyyaml": "yaml"}
 """Distributions whose import name differs from their own."""
 
 

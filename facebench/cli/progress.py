@@ -17,8 +17,8 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
-    """Yield a function to call after each of `total` steps."""
+def progress(label: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """Yield a function to call after each of `total` steps; None where nobody knows how many there will be."""
     if sys.stderr.isatty():
         with _bar(label, total) as step:
             yield step
@@ -27,7 +27,7 @@ def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def _bar(label: str, total: int) -> Iterator[Callable[[], None]]:
+def _bar(label: str, total: int | None) -> Iterator[Callable[[], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -37,7 +37,7 @@ def _bar(label: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-def _plain(label: str, total: int) -> Callable[[], None]:
+def _plain(label: str, total: int | None) -> Callable[[], None]:
     done, last = 0, time.monotonic()
 
     def step() -> None:
@@ -45,7 +45,7 @@ def _plain(label: str, total: int) -> Callable[[], None]:
         done += 1
         if time.monotonic() - last > PLAIN_SECONDS:
             last = time.monotonic()
-            say(f"{label}: {done}/{total}")
+            say(f"{label}: {done}" + (f"/{total}" if total is not None else ""))
 
     return step
 

@@ -89,7 +89,7 @@ class Maker:
 
 def upright_crop(points: FloatArray, size: int) -> Crop:
     """The crop of side `size`, turned and scaled so that its five or 68 `points` lie as in FaRL's template."""
-    fit = fit_similarity(TEMPLATE * size / CANVAS, five_points(points))
+    fit = fit_similarity((TEMPLATE + 0.5) * size / CANVAS - 0.5, five_points(points))
     if np.linalg.det(fit.rotation) < 0:
         raise _Refused("landmarks", "left and right are swapped")
     return Crop(np.column_stack([fit.scale * fit.rotation.T, fit.translation]), size)

@@ -66,6 +66,11 @@ def count_pictures(sources: dict[str, Path]) -> int | None:
     return total
 
 
+def picture_files(folder: Path) -> Iterator[Path]:
+    """Pictures below `folder`, names in order."""
+    return (file for file in _files(folder) if file.suffix.lower() in PICTURES)
+
+
 def _folder_items(folder: Path, name: str) -> Iterator[Item | Rejected]:
     for file in _files(folder):
         place = file.relative_to(folder)
