@@ -2,7 +2,11 @@
 
 Every pixel belongs to the first of `REGIONS` that holds it; a patch takes the first region that covers at least a
 quarter of it. So small regions win over the skin around them, and the boundary is a line of patches. INFERRED: groups
-as in FSFM's CRFR-P (`util/datasets.py`); the boxes about five points are ours, in the canvas of FaRL's face template.
+as in FSFM's CRFR-P (`util/datasets.py`); OURS: their order, and the boxes about five points, in the canvas of FaRL's
+face template.
+
+The boxes have room about eyes and brows; outlines and label maps have none, and a brow seldom fills a quarter of a
+patch. So of their parts, eyes to mouth, a patch takes the first that it shows at all (FSFM takes the maximum too).
 
 Sources: `five` points (any detector), `sixty-eight` points, `parsing` (a label map of LaPa's classes, which is
 supervision), `template` (the five points of an aligned crop, where a picture has none).
@@ -57,12 +61,11 @@ def region_map(
         labels: (S, S) LaPa classes; needed for `parsing`, which falls back to the points where there are none.
     """
     if source == "parsing" and labels is not None:
-        fine = _from_labels(labels, grid)
-    elif source == "sixty-eight" and points is not None and len(points) == 68:
-        fine = _from_contours(np.asarray(points, dtype=np.float64), size, grid)
-    else:
-        known = None if source == "template" or points is None else five_points(points)
-        fine = _from_five((TEMPLATE + 0.5) * size / CANVAS - 0.5 if known is None else known, size, grid)
+        return _by_coverage(_from_labels(labels, grid), grid, parts=1 / FINE**2)
+    if source == "sixty-eight" and points is not None and len(points) == 68:
+        return _by_coverage(_from_contours(np.asarray(points, dtype=np.float64), size, grid), grid, parts=1 / FINE**2)
+    known = None if source == "template" or points is None else five_points(points)
+    fine = _from_five((TEMPLATE + 0.5) * size / CANVAS - 0.5 if known is None else known, size, grid)
     return _by_coverage(fine, grid)
 
 
@@ -74,11 +77,11 @@ def five_points(points: AnyArray) -> FloatArray:
     return np.stack([points[list(group)].mean(axis=0) for group in _FIVE_OF_68])
 
 
-def _by_coverage(fine: IntArray, grid: int) -> IntArray:
-    """Region of each patch from that of each sample (G FINE, G FINE)."""
+def _by_coverage(fine: IntArray, grid: int, *, parts: float = COVERAGE) -> IntArray:
+    """Region of each patch from that of each sample (G FINE, G FINE); `parts` is the share that eyes to mouth need."""
     cells = fine.reshape(grid, FINE, grid, FINE).transpose(0, 2, 1, 3).reshape(grid * grid, FINE * FINE)
     shares = np.stack([(cells == r).mean(axis=1) for r in range(len(REGIONS))], axis=1)
-    enough = shares >= COVERAGE
+    enough = shares >= np.array([parts if name in _BOXES else COVERAGE for name in REGIONS])
     return np.asarray(np.where(enough.any(axis=1), enough.argmax(axis=1), shares.argmax(axis=1)), dtype=np.int64)
 
 
@@ -119,12 +122,12 @@ def _from_contours(points: FloatArray, size: int, grid: int) -> IntArray:
     canvas = fit_similarity(five_points(points), TEMPLATE).apply(places.reshape(-1, 2)).reshape(places.shape)
     drawn = _Drawing(points, size, grid)
     inside = {
-        "eyes": drawn.filled((range(36, 42), range(42, 48)), grow=0.06),
-        "brows": drawn.filled((range(17, 22), range(22, 27)), grow=0.06),
-        "nose": drawn.filled((range(27, 36),), grow=0.04),
-        "mouth": drawn.filled((range(48, 60),), grow=0.03),
+        "eyes": drawn.filled(range(36, 42), range(42, 48)),
+        "brows": drawn.filled(range(17, 22), range(22, 27)),
+        "nose": drawn.filled(range(27, 36)),
+        "mouth": drawn.filled(range(48, 60)),
         "boundary": drawn.line(range(17), width=0.2),
-        "skin": drawn.filled((range(68),), grow=0.0),
+        "skin": drawn.filled(range(68)),
         "hair": _face_masks(canvas)["hair"],
     }
     return _painted(inside, places.shape[:2])
@@ -140,16 +143,14 @@ class _Drawing:
         self._points = (points + 0.5) * self._side / size - 0.5
         self._unit = float(np.linalg.norm(eyes[1] - eyes[0])) * self._side / size
 
-    def filled(self, groups: tuple[range, ...], *, grow: float) -> BoolArray:
-        """Convex hulls of groups of points, `grow` wider on each side."""
+    def filled(self, *groups: range) -> BoolArray:
+        """Convex hulls of groups of points; a sample that an edge touches is inside."""
         import cv2
 
         canvas = np.zeros((self._side, self._side), np.uint8)
-        width = max(1, round(2 * grow * self._unit))
         for group in groups:
             hull = cv2.convexHull(np.round(self._points[list(group)]).astype(np.int32))
             cv2.fillConvexPoly(canvas, hull, 1)
-            cv2.polylines(canvas, [hull], True, 1, thickness=width)
         return canvas.astype(bool)
 
     def line(self, group: range, *, width: float) -> BoolArray:
