@@ -59,6 +59,9 @@ def region_map(
         size: S, side of the picture, pixels.
         grid: G, patches along each side.
         labels: (S, S) LaPa classes; needed for `parsing`, which falls back to the points where there are none.
+
+    Raises:
+        DataError: points that are not finite or all lie in one place.
     """
     if source == "parsing" and labels is not None:
         return _by_coverage(_from_labels(labels, grid), grid, parts=1 / FINE**2)
@@ -159,7 +162,8 @@ class _Drawing:
 
         canvas = np.zeros((self._side, self._side), np.uint8)
         path = np.round(self._points[list(group)]).astype(np.int32)
-        cv2.polylines(canvas, [path], False, 1, thickness=max(1, round(width * self._unit)))
+        thickness = min(max(1, round(width * self._unit)), self._side)  # OpenCV has a largest one
+        cv2.polylines(canvas, [path], False, 1, thickness=thickness)
         return canvas.astype(bool)
 
 
