@@ -12,6 +12,7 @@ import typer
 from facebench.cli.options import Json, registry
 from facebench.cli.progress import progress, say
 from facebench.errors import DataError
+from pretrain.prepare.options import LEAK_DISTANCE, Options
 
 if TYPE_CHECKING:
     from facebench.types import Dataset
@@ -37,21 +38,24 @@ def prepare(
     whole: Annotated[bool, typer.Option("--whole", help="The pictures are crops already; take each whole.")] = False,
     parsing: Annotated[Path | None, typer.Option(help="Label maps KEY.png in LaPa's classes; supervision.")] = None,
     against: Annotated[Path | None, typer.Option(help="Data root of evaluation sets; leave out what is there.")] = None,
-    leak_distance: Annotated[int, typer.Option(min=0, max=64, help="Bits of 64 within which --against matches.")] = 6,
+    leak_distance: Annotated[
+        int, typer.Option(min=0, max=64, help="Bits of 64 that --against overlooks.")
+    ] = LEAK_DISTANCE,
     align: Annotated[Align, typer.Option(help="box: upright square; similarity: turned by the points.")] = Align.BOX,
-    size: Annotated[int, typer.Option(help="Side of the crops, pixels.")] = 256,
-    scale: Annotated[float, typer.Option(help="Side of the crop over that of the face's box.")] = 1.5,
-    min_score: Annotated[float, typer.Option(help="A face must score above it.")] = 0.9,
-    min_side: Annotated[float, typer.Option(help="Pixels that the shorter side of a face's box must have.")] = 100.0,
+    size: Annotated[int, typer.Option(help="Side of the crops, pixels.")] = Options.size,
+    scale: Annotated[float, typer.Option(help="Side of the crop over that of the face's box.")] = Options.scale,
+    min_score: Annotated[float, typer.Option(help="A face must score above it.")] = Options.min_score,
+    min_side: Annotated[
+        float, typer.Option(help="Pixels that the shorter side of a face's box must have.")
+    ] = Options.min_side,
     dedup: Annotated[bool, typer.Option(help="Leave out crops that look like an earlier one.")] = True,
-    per_shard: Annotated[int, typer.Option(help="Pictures of a tar.")] = 10_000,
+    per_shard: Annotated[int, typer.Option(help="Pictures of a tar.")] = Options.per_shard,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one each processor if not given.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier set, or begin anew.")] = False,
     json: Json = False,
 ) -> None:
     """Cut the faces out of pictures and store them for training; an interrupted preparation goes on."""
     from facebench.ordered import cores
-    from pretrain.prepare.options import Options
     from pretrain.prepare.run import prepare as run
     from pretrain.prepare.sources import count_pictures, named_sources
     from pretrain.prepare.staging import require_free

@@ -1,6 +1,7 @@
 """Perceptual hashes: pictures that look alike, whatever their size and compression.
 
-pHash (imagehash): 64 bits, the signs of the lowest 8 x 8 frequencies of a 32 x 32 grey picture against their median.
+pHash (imagehash): 64 bits, which of the lowest 8 x 8 frequencies of a 32 x 32 grey picture lie above their median; half
+of them do, so two hashes differ in an even number of bits.
 """
 
 from __future__ import annotations
@@ -17,9 +18,6 @@ from facebench.images import read_image
 from facebench.ordered import in_order
 from facebench.shapes import AnyArray, ByteArray
 from pretrain.manifest import LeakCheck
-
-LEAK_DISTANCE = 6
-"""Bits that may differ between a picture and an evaluation picture that counts as the same."""
 
 
 def phash(image: ByteArray) -> int:

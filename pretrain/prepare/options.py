@@ -7,6 +7,10 @@ from typing import Literal
 
 from facebench.errors import UsageError
 
+LEAK_DISTANCE = 4
+"""Bits of 64 within which a picture counts as an evaluation picture: copies that were made smaller and compressed anew
+differ in up to four (docs/pretraining-data.md); two different pictures seldom do."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -21,7 +25,8 @@ class Options:
         min_side: pixels that the shorter side of the box must have.
         whole: take each picture as a crop, whatever faces are known in it.
         detect: look for faces by `face-alignment` instead of reading them.
-        dedup: leave out crops whose perceptual hash an earlier one has.
+        dedup: leave out crops whose perceptual hash an earlier one has. Equal ones only: among millions of faces, two
+            people's come near to each other.
         quality: of the JPEGs.
         per_shard: pictures of a tar.
     """
