@@ -58,7 +58,7 @@ def test_a_region_mask_covers_one_region_whole_and_the_rest_in_proportion():
         assert covered
         # The region that was drawn: the others are covered at the common share, give or take the rounding.
         for region in covered:
-            rest = FACE != region
+            rest = region != FACE
             share = (147 - (~rest).sum()) / rest.sum()
             expected = [share * (rest & (r == FACE)).sum() for r in range(len(REGIONS))]
             found = [(mask & rest & (r == FACE)).sum() for r in range(len(REGIONS))]
