@@ -7,7 +7,7 @@ A bare name is a file of `pretrain/configs`; anything with a suffix or a slash i
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -141,10 +141,17 @@ def _check_names(tree: Mapping[str, Any], where: str) -> None:
         section = name.rpartition(".")[0]
         if section in known and not known[section]:
             continue  # inside a field that is a mapping: pydantic knows its keys
-        near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-        beside = [other for other in known if other.rpartition(".")[0] == section] if section in known else []
-        top = [other for other in known if "." not in other]
-        raise unknown_name(f"setting in {where}:", name, known if near else beside or top)
+        raise unknown_name(f"setting in {where}:", name, _candidates(name, section, known))
+
+
+def _candidates(name: str, section: str, known: Mapping[str, bool]) -> Iterable[str]:
+    """Among which names the one that was meant is looked for: of the same last word, beside it, then all."""
+    beside = [other for other in known if other.rpartition(".")[0] == section]
+    same = [other for other in known if other.rpartition(".")[2] == name.rpartition(".")[2]]
+    for names in (same, beside, known):
+        if difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5):
+            return names
+    return beside or [other for other in known if "." not in other]
 
 
 def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, bool]]:

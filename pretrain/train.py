@@ -10,8 +10,10 @@ on the CPU, bit for bit, what an uninterrupted one says.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from itertools import islice
 from typing import Any
 
 import torch
@@ -92,7 +94,7 @@ def _begin(
     if path is None:
         with waiting_for_first(processes):
             if processes.first:
-                _start(method, source, processes.device)
+                _start(method, source, config.optim.batch, processes.device)
     else:
         loaded = checkpoints.load(path)
         checkpoints.check_fits(loaded, config, source.digest, path)
@@ -113,7 +115,8 @@ def _begin(
     return Training(config, source, folder, processes, learner, monitor, outputs, stop, step)
 
 
-def _start(method: Any, source: Source, device: str) -> None:
-    """Show `method` the batches that one process alone would see, however many there are."""
+def _start(method: Any, source: Source, batch: int, device: str) -> None:
+    """Show `method` one pass of the batches that one process alone would see, however many there are."""
     with closing(source.steps(0, rank=0, world=1, patch=method.side)) as steps:
-        method.start(batch.to(device) for step in steps for batch in step)
+        one_pass = islice(steps, math.ceil(source.pictures / batch))
+        method.start(batch.to(device) for step in one_pass for batch in step)

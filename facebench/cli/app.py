@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from facebench.cli import data, leaderboard, listing, run, score, selftest, version
+from facebench.cli import data, leaderboard, listing, pretrain, run, score, selftest, version
 from facebench.errors import EXIT_INTERRUPTED, FacebenchError
 
 
@@ -45,6 +45,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("score")(score.score)
 app.add_typer(data.app, name="data")
+app.add_typer(pretrain.app, name="pretrain")
 app.command("list")(listing.list_things)
 app.command("describe")(listing.describe)
 app.command("leaderboard")(leaderboard.leaderboard)
