@@ -106,6 +106,13 @@ def table_of(rows: Sequence[Row]) -> Any:
     return pa.Table.from_pylist([asdict(row) for row in rows], schema=_schema())
 
 
+def joined(tables: Sequence[Any]) -> Any:
+    """One table of many, in one piece and of exactly our schema, whether they were just made or read from disk."""
+    import pyarrow as pa
+
+    return pa.concat_tables([table.cast(_schema()) for table in tables]).combine_chunks()
+
+
 def read_index(path: Path) -> Index:
     """Read the index at `path`. Raises `DataError`."""
     import pyarrow as pa

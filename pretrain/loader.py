@@ -20,6 +20,7 @@ A damaged picture raises `DataError` where its turn comes, naming shard and pict
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -61,7 +62,7 @@ class Batches:
 
     @staticmethod
     def _batches(stream: Stream, share: Share, device: str) -> Generator[list[Batch]]:
-        loading = iter(_loader(stream, share, device))
+        loading = _loading(stream, share, device)
         try:
             while True:
                 yield [_batch(_next(loading), at, share.batch, device) for at in share.firsts]
@@ -127,23 +128,27 @@ class _Sampler:
         return iter(self._share)
 
 
-def _loader(stream: Any, share: Share, device: str) -> Any:
-    """Torch's loader, one micro-batch an item, which many processes make and which come in order."""
+def _loading(stream: Any, share: Share, device: str) -> Iterator[dict[str, Any]]:
+    """Torch's loader at work, one micro-batch an item, which many processes make and which come in order."""
     import torch
     from torch.utils.data import DataLoader
 
-    workers, collate = stream.config.data.workers, _tensors
-    return DataLoader(
-        stream,
-        batch_size=None,
-        sampler=_Sampler(share),
-        num_workers=workers,
-        collate_fn=collate,
-        worker_init_fn=_one_thread,
-        multiprocessing_context=_context() if workers else None,
-        generator=torch.Generator(),  # its own: torch draws a seed for the workers, which nothing here uses
-        pin_memory=torch.device(device).type == "cuda",
-    )
+    workers = stream.config.data.workers
+    with warnings.catch_warnings():
+        # More workers than processors is the user's choice, and may be right where a disk is slow.
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
+        loader = DataLoader(
+            stream,
+            batch_size=None,
+            sampler=_Sampler(share),
+            num_workers=workers,
+            collate_fn=_tensors,
+            worker_init_fn=_one_thread,
+            multiprocessing_context=_context() if workers else None,
+            generator=torch.Generator(),  # its own: torch draws a seed for the workers, which nothing here uses
+            pin_memory=torch.device(device).type == "cuda",
+        )
+        return iter(loader)
 
 
 def _tensors(made: Any) -> dict[str, Any]:

@@ -12,9 +12,10 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from facebench.errors import DataError
 from pretrain.prepare.items import Item, Rejected, Span
 
-_DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, IndexError, OverflowError, RecursionError)
+_DAMAGE = (DataError, tarfile.TarError, OSError, EOFError, ValueError, IndexError, OverflowError, RecursionError)
 """What the library raises over hostile headers, beside its own errors."""
 
 
@@ -40,11 +41,18 @@ def archive_items(path: Path, name: str, suffixes: frozenset[str]) -> Iterator[I
                     yield from waiting.items() if waiting else ()
                     waiting = _Group(key, name)
                 waiting.add(member, suffix, Span(path, member.offset_data, member.size), suffixes)
+            _check_end(path, tar.offset)
     except _DAMAGE as cause:
         yield from waiting.items() if waiting else ()
         yield Rejected(name, "archive", f"is no whole tar: {str(cause) or type(cause).__name__}")
         return
     yield from waiting.items() if waiting else ()
+
+
+def _check_end(path: Path, offset: int) -> None:
+    """Raise `ReadError` unless a block of zeros ends the tar, where the library takes any trouble for the end."""
+    if Span(path, offset, tarfile.BLOCKSIZE).read() != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError(f"no member and no end at byte {offset}")
 
 
 class _Group:

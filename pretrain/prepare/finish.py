@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from facebench.errors import DataError
 from pretrain.index import FILE as INDEX_FILE
+from pretrain.index import joined
 from pretrain.manifest import FILE as MANIFEST_FILE
 from pretrain.manifest import Manifest, ShardEntry, content_digest
 from pretrain.prepare.collect import Collection
@@ -60,10 +61,9 @@ def _nothing(seen: int, reasons: Mapping[str, int], lines: Sequence[str]) -> str
 
 
 def _write_index(path: Path, parts: Sequence[Part]) -> Any:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.concat_tables([part.table.replace_schema_metadata(None) for part in parts]).combine_chunks()
+    table = joined([part.table for part in parts])
     pq.write_table(table, path, compression="zstd")
     return table
 
