@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from pretrain import losses
 from pretrain.batch import Clock
+from pretrain.encoder import normalised
 from pretrain.masked_model import positions_of
 from tests.pretrain.small import PATCHES, REPLACED, SIZE, TOKENS, at, part_of, small_batch, small_method
 
@@ -211,3 +213,21 @@ def test_pictures_of_one_colour_are_no_trap():
     method = small_method()
     method(batch, at(epoch=0.5)).loss.backward()
     assert all(torch.isfinite(p.grad).all() for p in method.parameters() if p.grad is not None)
+
+
+def test_relations_are_kept_to_those_of_the_teacher_that_sees_the_whole_picture():
+    method, batch = small_method(), small_batch()
+    with torch.no_grad():
+        for parameter in method.teacher.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+        features = torch.randn(4, PATCHES, 192, generator=torch.Generator().manual_seed(1))
+        terms = method.keep_relations(features, batch)
+        whole = method.teacher.forward_features(normalised(batch.images))[:, 1:]
+    wanted = losses.spatial_consistency(features, whole, batch.replaced)
+    assert float(terms["spatial"]) == pytest.approx(float(wanted), rel=1e-5)
+    cosines = [
+        float(features[n, i] @ whole[n, i] / features[n, i].norm() / whole[n, i].norm())
+        for n in range(4)
+        for i in range(PATCHES)
+    ]
+    assert float(terms["teacher_cosine"]) == pytest.approx(np.mean(cosines), abs=1e-5)
