@@ -71,13 +71,9 @@ class Learner:
         )
         self._forward: Any = method
         if processes.world > 1:
-            # Parameters that only incubation trains have no gradient after it; buffers are equal on all ranks, since
-            # what changes them is summed over the ranks first.
+            # Parameters that only incubation trains have no gradient after it.
             self._forward = DistributedDataParallel(
-                method,
-                device_ids=[torch.device(processes.device)] if cuda else None,
-                find_unused_parameters=True,
-                broadcast_buffers=False,
+                method, device_ids=[torch.device(processes.device)] if cuda else None, find_unused_parameters=True
             )
 
     def step(self, batches: Sequence[Batch], clock: Clock, *, stop: bool) -> Step:

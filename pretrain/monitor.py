@@ -96,7 +96,7 @@ class Monitor:
             self._curves.close()
 
     def _line(self, clock: Clock, done: int, rate: float, speed: float) -> None:
-        values = self._window.take()
+        values = _with_context_gain(self._window.take())
         self.last = {"step": done, "epoch": round(done / clock.steps_per_epoch, 4), "lr": rate} | values
         line = {**self.last, "images_per_second": round(speed, 2)}
         self._log.write(line)
@@ -108,6 +108,13 @@ class Monitor:
             self._log.write({"step": done, "alarm": text})
             self._watch.note(f"alarm: {text}")
         self._since, self._pictures = time.perf_counter(), 0
+
+
+def _with_context_gain(values: dict[str, float]) -> dict[str, float]:
+    """How much better context does than tokens alone: of the means, since a mean of ratios hangs on the ranks."""
+    if "align" in values and "rec" in values and values["align"] > 0:
+        return values | {"context_gain": 1 - values["rec"] / values["align"]}
+    return values
 
 
 def _curves(config: PretrainConfig, folder: RunFolder, step: int) -> Any:

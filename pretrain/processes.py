@@ -97,6 +97,7 @@ def joined(device: str = "auto", *, patience: float = PATIENCE) -> Iterator[Proc
         raise FacebenchError(f"rank {rank} of {world} found no others: {_line(cause)}") from cause
     try:
         yield Processes(rank, world, device)
+        dist.barrier()  # whoever leaves first would close connections that the others still use
     finally:
         dist.destroy_process_group()
 
@@ -110,7 +111,6 @@ def waiting_for_first(processes: Processes) -> Iterator[None]:
     group = dist.new_group(backend="gloo", timeout=START_PATIENCE)
     yield
     dist.barrier(group)
-    dist.destroy_process_group(group)
 
 
 def is_lost_rank(cause: RuntimeError) -> bool:

@@ -3,34 +3,47 @@
 A safetensors file. Its tensors carry timm's names of the encoder (without classifier, without prefix), all of them and
 no others. Its metadata is the header, texts by name; lists and numbers are JSON:
 
-    method          paco-fr-reconstruction
+    method          paco-fr-reconstruction, or a baseline of the same trainer: mae, simmim
     arch            timm name of the encoder: vit_base_patch16_224
     img_size        side of the pictures in pre-training, pixels: 224
     mean, std       of each channel, for pictures in [0, 1]: [0.485, 0.456, 0.406]
     config_digest   sha256 of the resolved training configuration
     data_digest     sha256 of the list of training pictures
     norm            optional: how the pixel targets of pre-training were normalised, in words
+    epoch, step     optional: how long it was trained
+    health          optional: of the codebook at that step, {"perplexity": 812.4, "used": 0.97}
+    part            optional: encoder, or teacher, its running mean
+    precision       optional: fp32, or fp16 where the weights were rounded
+
+A checkpoint of a training that still goes on (`.pt`) is taken too: its `header` is the same, and its encoder is what
+starts with `encoder.` in its `method`. It is read as plain tensors and runs no code.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facebench.backbones.intermediates import as_backbone
 from facebench.backbones.timm import build, check_name
-from facebench.backbones.weights import load_exact, read_header, read_weights
+from facebench.backbones.weights import load_exact, read_header, read_torch, read_weights
 from facebench.errors import FacebenchError, UsageError
 from facebench.types import Backbone, BackboneSource
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 METHOD = "paco-fr-reconstruction"
+METHODS = (METHOD, "mae", "simmim")
+CHECKPOINT = "paco-fr-checkpoint.v1"
+"""What a checkpoint of a training says of its format."""
+
+_PREFIX = "encoder."
 REQUIRED = ("method", "arch", "img_size", "mean", "std", "config_digest", "data_digest")
 
 
@@ -38,6 +51,7 @@ REQUIRED = ("method", "arch", "img_size", "mean", "std", "config_digest", "data_
 class Header:
     """What a PaCo-FR file says of itself; the fields are the module's table."""
 
+    method: str
     arch: str
     img_size: int
     mean: tuple[float, ...]
@@ -45,6 +59,11 @@ class Header:
     config_digest: str
     data_digest: str
     norm: str | None
+    epoch: float | None = None
+    step: int | None = None
+    health: Mapping[str, float] = field(default_factory=dict)
+    part: str = "encoder"
+    precision: str = "fp32"
 
 
 def open_paco_fr(rest: str, input_size: int | None) -> Backbone:
@@ -52,13 +71,16 @@ def open_paco_fr(rest: str, input_size: int | None) -> Backbone:
     if not rest:
         raise UsageError(f"'paco-fr' names no file; write {BACKBONE.grammar}")
     path = Path(rest).expanduser()
-    header = parse_header(read_header(path), path)
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file in it: encoders/step-….safetensors or checkpoints/step-….pt")
+    metadata, weights = _read_checkpoint(path) if path.suffix == ".pt" else (read_header(path), read_weights(path))
+    header = parse_header(metadata, path)
     module = _encoder(header, path)
-    load_exact(module, read_weights(path), str(path))
+    load_exact(module, weights, str(path))
     return as_backbone(
         module,
         spec=f"paco-fr:{rest}",
-        name=f"paco-fr {header.arch} ({path.name})",
+        name=f"{_title(header)} {header.arch} ({path.name})",
         weights="file",
         input_size=input_size,
         own_size=header.img_size,
@@ -76,8 +98,9 @@ def parse_header(metadata: Mapping[str, str], path: Path) -> Header:
             f"{path} is no PaCo-FR encoder: its header lacks {', '.join(missing)} "
             f"(found: {', '.join(sorted(metadata)) or 'no header'}); weights of a plain timm model: timm:NAME@{path}"
         )
-    if metadata["method"] != METHOD:
-        raise FacebenchError(f"{path} is no PaCo-FR encoder: its method is {metadata['method']!r}, wanted {METHOD!r}")
+    if metadata["method"] not in METHODS:
+        wanted = " or ".join(map(repr, METHODS))
+        raise FacebenchError(f"{path} is no PaCo-FR encoder: its method is {metadata['method']!r}, wanted {wanted}")
     size = _json(metadata, "img_size", path)
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise FacebenchError(f"{path}: img_size in the header is {size!r}, wanted a number of pixels")
@@ -85,6 +108,7 @@ def parse_header(metadata: Mapping[str, str], path: Path) -> Header:
     if min(std) <= 0:
         raise FacebenchError(f"{path}: std in the header is {list(std)}, wanted positive numbers")
     return Header(
+        method=metadata["method"],
         arch=metadata["arch"],
         img_size=size,
         mean=mean,
@@ -92,7 +116,43 @@ def parse_header(metadata: Mapping[str, str], path: Path) -> Header:
         config_digest=metadata["config_digest"],
         data_digest=metadata["data_digest"],
         norm=metadata.get("norm"),
+        epoch=_number(metadata, "epoch", path),
+        step=None if (step := _number(metadata, "step", path)) is None else int(step),
+        health=_health(metadata, path),
+        part=metadata.get("part", "encoder"),
+        precision=metadata.get("precision", "fp32"),
     )
+
+
+def _read_checkpoint(path: Path) -> tuple[Mapping[str, str], dict[str, Tensor]]:
+    """Header and encoder of a training's checkpoint. Raises `UsageError` (no such file), `FacebenchError`."""
+    if not path.is_file():
+        raise UsageError(f"checkpoint {path} does not exist")
+    content = read_torch(path)
+    with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums of its records
+        if broken := archive.testzip():
+            raise FacebenchError(f"{path} is damaged: the checksum of {broken} does not hold")
+    if not isinstance(content, Mapping) or content.get("format") != CHECKPOINT:
+        raise FacebenchError(f"{path} is no checkpoint of a pre-training; weights of a plain model: timm:NAME@{path}")
+    state = content["method"]
+    weights = {name.removeprefix(_PREFIX): tensor for name, tensor in state.items() if name.startswith(_PREFIX)}
+    return content["header"], weights
+
+
+def _number(metadata: Mapping[str, str], name: str, path: Path) -> float | None:
+    if name not in metadata:
+        return None
+    value = _json(metadata, name, path)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value) or value < 0:
+        raise FacebenchError(f"{path}: {name} in the header is {value!r}, wanted a number from 0")
+    return value
+
+
+def _health(metadata: Mapping[str, str], path: Path) -> Mapping[str, float]:
+    value = _json(metadata, "health", path) if "health" in metadata else {}
+    if not isinstance(value, dict) or not all(isinstance(v, int | float) and math.isfinite(v) for v in value.values()):
+        raise FacebenchError(f"{path}: health in the header is {value!r}, wanted finite numbers by name")
+    return value
 
 
 def _json(metadata: Mapping[str, str], name: str, path: Path) -> Any:
@@ -122,19 +182,31 @@ def _encoder(header: Header, path: Path) -> nn.Module:
         raise FacebenchError(f"{path}: {header.arch} cannot be built for {header.img_size} pixels: {cause}") from cause
 
 
-def _details(header: Header) -> dict[str, str]:
-    details = {
-        "method": METHOD,
+def _title(header: Header) -> str:
+    """Short name of the method: ours is called paco-fr, and a teacher is said to be one."""
+    method = header.method.removesuffix("-reconstruction")
+    return method if header.part == "encoder" else f"{method} {header.part}"
+
+
+def _details(header: Header) -> dict[str, Any]:
+    details: dict[str, Any] = {
+        "method": header.method,
         "arch": header.arch,
         "config_digest": header.config_digest,
         "data_digest": header.data_digest,
+        "norm": header.norm,
+        "epoch": header.epoch,
+        "step": header.step,
+        "health": dict(header.health) or None,
+        "part": None if header.part == "encoder" else header.part,
+        "precision": None if header.precision == "fp32" else header.precision,
     }
-    return details if header.norm is None else details | {"norm": header.norm}
+    return {name: value for name, value in details.items() if value is not None}
 
 
 BACKBONE = BackboneSource(
     name="paco-fr",
     grammar="paco-fr:FILE.safetensors",
-    summary="the encoder that PaCo-FR pre-training exports",
+    summary="the encoder that PaCo-FR pre-training exports, or a checkpoint of it",
     open=open_paco_fr,
 )

@@ -45,7 +45,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Tensors of a safetensors or torch file, by name. Raises `UsageError` (no such file), `FacebenchError`."""
     if not path.is_file():
         raise UsageError(f"weights file {path} does not exist")
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
     return _unwrap(content, path)
 
 
@@ -72,7 +72,8 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
         raise FacebenchError(f"{path} is not a whole safetensors file: {_first_line(cause)}") from cause
 
 
-def _read_torch(path: Path) -> Any:
+def read_torch(path: Path) -> Any:
+    """What a torch file holds: plain tensors, numbers and texts. Raises `FacebenchError`."""
     import torch
 
     try:
@@ -138,9 +139,13 @@ def load_exact(module: nn.Module, weights: Mapping[str, Tensor], source: str, *,
 def _without_prefix(weights: Mapping[str, Tensor], wanted: Iterable[str]) -> dict[str, Tensor]:
     own = tuple(prefix for prefix in PREFIXES if any(name.startswith(prefix) for name in wanted))
     shorter = dict(weights)
-    while found := next((p for p in PREFIXES if p not in own and all(n.startswith(p) for n in shorter)), None):
+    while shorter and (found := next((p for p in PREFIXES if p not in own and _all_begin(shorter, p)), None)):
         shorter = {name.removeprefix(found): tensor for name, tensor in shorter.items()}
     return shorter
+
+
+def _all_begin(names: Iterable[str], prefix: str) -> bool:
+    return all(name.startswith(prefix) for name in names)
 
 
 def _without_heads(weights: Mapping[str, Tensor], wanted: Iterable[str], heads: Sequence[str]) -> dict[str, Tensor]:

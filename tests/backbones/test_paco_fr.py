@@ -83,8 +83,72 @@ def test_a_file_without_header_says_how_else_to_open_it(tmp_path: Path, encoder:
 
 
 def test_a_foreign_method_is_named(tmp_path: Path, encoder: Any) -> None:
-    path = write(tmp_path / "x.safetensors", encoder.state_dict(), method="mae")
-    with pytest.raises(FacebenchError, match=f"its method is 'mae', wanted '{METHOD}'"):
+    path = write(tmp_path / "x.safetensors", encoder.state_dict(), method="dino")
+    with pytest.raises(FacebenchError, match=f"its method is 'dino', wanted '{METHOD}' or 'mae' or 'simmim'"):
+        BACKBONE.open(str(path), None)
+
+
+@pytest.mark.parametrize(("method", "title"), [(METHOD, "paco-fr"), ("mae", "mae"), ("simmim", "simmim")])
+def test_each_method_is_called_by_its_name(tmp_path: Path, encoder: Any, method: str, title: str) -> None:
+    path = write(tmp_path / "x.safetensors", encoder.state_dict(), method=method)
+    record = BACKBONE.open(str(path), None).record
+    assert record.name == f"{title} {ARCH} (x.safetensors)"
+    assert record.details["method"] == method
+
+
+def test_how_long_it_was_trained_and_how_its_codebook_is_are_in_the_record(tmp_path: Path, encoder: Any) -> None:
+    said = {"epoch": "2.5", "step": "1000", "health": '{"perplexity": 81.5, "used": 0.97}', "part": "teacher"}
+    record = BACKBONE.open(str(write(tmp_path / "x.safetensors", encoder.state_dict(), **said)), None).record
+    assert record.details["epoch"] == 2.5
+    assert record.details["step"] == 1000
+    assert record.details["health"] == {"perplexity": 81.5, "used": 0.97}
+    assert record.name.startswith("paco-fr teacher ")
+    plain = BACKBONE.open(str(write(tmp_path / "y.safetensors", encoder.state_dict())), None).record
+    assert not {"epoch", "step", "health", "part", "precision"} & plain.details.keys()
+
+
+def test_half_precision_is_read_and_said(tmp_path: Path, encoder: Any) -> None:
+    half = {name: tensor.half() for name, tensor in encoder.state_dict().items()}
+    backbone = BACKBONE.open(str(write(tmp_path / "x.safetensors", half, precision="fp16")), None)
+    assert backbone.record.details["precision"] == "fp16"
+    whole = BACKBONE.open(str(write(tmp_path / "y.safetensors", encoder.state_dict())), None)
+    images = noise(1, 64)
+    torch.testing.assert_close(backbone.features(images).pooled, whole.features(images).pooled, rtol=0.02, atol=0.02)
+
+
+def checkpoint(path: Path, encoder: Any, **changed: Any) -> Path:
+    """A checkpoint of a training, with what else lies in one."""
+    method = {f"encoder.{name}": tensor for name, tensor in encoder.state_dict().items()}
+    content = {"format": "paco-fr-checkpoint.v1", "method": method | {"decoder.w": torch.zeros(2)}, "header": HEADER}
+    torch.save(content | changed, path)
+    return path
+
+
+def test_a_checkpoint_of_a_training_is_its_encoder(tmp_path: Path, encoder: Any) -> None:
+    during = BACKBONE.open(str(checkpoint(tmp_path / "step.pt", encoder)), None)
+    after = BACKBONE.open(str(write(tmp_path / "step.safetensors", encoder.state_dict())), None)
+    assert during.record.sha256 == after.record.sha256
+    images = noise(2, 64)
+    assert torch.equal(during.features(images).pooled, after.features(images).pooled)
+
+
+def test_checkpoints_that_are_none(tmp_path: Path, encoder: Any) -> None:
+    with pytest.raises(FacebenchError, match=r"x\.pt is no checkpoint of a pre-training"):
+        BACKBONE.open(str(checkpoint(tmp_path / "x.pt", encoder, format="other")), None)
+    with pytest.raises(FacebenchError, match=r"y\.pt does not fit the model: missing"):
+        BACKBONE.open(str(checkpoint(tmp_path / "y.pt", encoder, method={})), None)
+    with pytest.raises(UsageError, match="does not exist"):
+        BACKBONE.open(str(tmp_path / "gone.pt"), None)
+    with pytest.raises(UsageError, match="is a folder; name a file in it"):
+        BACKBONE.open(str(tmp_path), None)
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_refused(tmp_path: Path, encoder: Any) -> None:
+    path = checkpoint(tmp_path / "x.pt", encoder)
+    content = bytearray(path.read_bytes())
+    content[content.index(encoder.state_dict()["pos_embed"].numpy().tobytes()) + 1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(FacebenchError, match=r"x\.pt is damaged: the checksum of"):
         BACKBONE.open(str(path), None)
 
 
@@ -103,6 +167,10 @@ def test_a_foreign_method_is_named(tmp_path: Path, encoder: Any) -> None:
         ("std", '["a", "b", "c"]'),
         ("arch", "vit_tiny_patch16_225"),
         ("arch", "resnet10t"),
+        ("epoch", "soon"),
+        ("step", "-1"),
+        ("health", "[1]"),
+        ("health", '{"used": "all"}'),
     ],
 )
 def test_a_header_that_makes_no_sense_is_named(tmp_path: Path, encoder: Any, field: str, value: str) -> None:

@@ -194,3 +194,8 @@ def test_what_is_no_set_of_weights_is_said(tmp_path: Path, content: Any, found: 
     torch.save(content, tmp_path / "w.pth")
     with pytest.raises(FacebenchError, match=found):
         read_weights(tmp_path / "w.pth")
+
+
+def test_no_weights_at_all_are_refused() -> None:
+    with pytest.raises(FacebenchError, match="does not fit the model: missing 7 keys"):
+        load_exact(tiny(), {}, "x")

@@ -103,3 +103,14 @@ def test_curves_for_tensorboard(tmp_path: Path) -> None:
     assert [(e.step, e.value) for e in events.Scalars("loss")] == [(2, 0.5), (4, 2.5)]
     assert [line["loss"] for line in lines] == [0.5, 2.5]
     assert lines[0]["epoch"] == 1.0
+
+
+def test_context_gain_is_that_of_the_means(tmp_path: Path) -> None:
+    """Ratios of the two steps are 1 - 1/2 and 1 - 3/4; of their means, 1 - 4/6."""
+    config = configured(tmp_path, run={"output": tmp_path, "log_every": 2})
+    lines: list[Any] = []
+    monitor = Monitor(config, RunFolder(tmp_path), Watch(line=lines.append), step=0)
+    for step, (rec, align) in enumerate([(1.0, 2.0), (3.0, 4.0)]):
+        monitor.step(Clock(step, 2, 2.0, 0), 1e-3, {"loss": 0.0, "rec": rec, "align": align, "context_gain": 9.0}, {})
+    monitor.close()
+    assert lines[0]["context_gain"] == pytest.approx(1 / 3)
