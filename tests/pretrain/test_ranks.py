@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import multiprocessing
+from torch.nn.parallel import DistributedDataParallel
 
 from pretrain import losses, ranks
 from pretrain.assignment import sinkhorn
@@ -19,6 +20,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "shared": {"loss": {"geometry": 0.1}},
     "position": {"codebook": {"scope": "position", "size": 5, "key_dim": 8, "kmeans_patches": 128}},
     "hungarian": {"incubation": {"target": "hungarian"}},
+    "unused": {"incubation": {"epochs": 0.0}, "loss": {"align": 0.0, "balance": 0.0}},  # no gradient for the pixel head
     "dropped": {"codebook": {"size": 16, "code_drop": 0.5, "key_dim": 8}, "loss": {"tokens": 0.5}},
 }
 
@@ -61,7 +63,9 @@ def one_step(name: str, rank: int, world: int) -> dict[str, Any]:
     batch = part_of(small_batch(), rank * 4 // world, (rank + 1) * 4 // world)
     optimizer = torch.optim.AdamW(method.parameters())
     clock = at(499, epoch=0.5)  # in incubation, and followed by a restart
-    outcome = method(batch, clock)
+    # As the trainer shares it: the gradients of each rank are then the mean over the ranks.
+    forward = method if world == 1 else DistributedDataParallel(method, find_unused_parameters=True)
+    outcome = forward(batch, clock)
     outcome.loss.backward()
     gradients = {n: p.grad.clone() for n, p in method.named_parameters() if p.grad is not None}
     said = method.after_step([outcome], clock, optimizer)
