@@ -229,8 +229,8 @@ class PacoFR(MaskedModel):
     @torch.no_grad()
     def watch(self, picked: Picked, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """How sure the belief is, and how much better context does than the codes alone."""
-        belief = picked.logits.softmax(-1)
-        watched = {"belief_entropy": -(belief * belief.clamp_min(1e-12).log()).sum(-1).mean()}
+        expected = (picked.logits.softmax(-1) * picked.logits).sum(-1)
+        watched = {"belief_entropy": (picked.logits.logsumexp(-1) - expected).mean()}
         if self.config.loss.kind == "mse":  # the error of the prototypes is one as well
             watched["context_gain"] = 1 - terms["rec"] / terms["align"]
         return watched
