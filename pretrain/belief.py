@@ -18,6 +18,9 @@ from pretrain.patches import Patches
 if TYPE_CHECKING:
     from torch import Tensor
 
+LEAST_SCALE = 1e-3
+"""Least factor of the cosines: the softmax of the belief must not turn round."""
+
 
 class BeliefPredictor(nn.Module):
     """Patch to query: standardised pixels, brightness and contrast through two hidden layers, onto the unit sphere."""
@@ -43,5 +46,10 @@ class BeliefPredictor(nn.Module):
         return functional.normalize(self.layers(seen).float(), dim=-1)
 
     def sharpness(self) -> Tensor:
-        """What cosines are multiplied by before the softmax: learnt, positive and bounded."""
-        return self.scale.float().clamp(1e-3, self.scale_max)
+        """What cosines are multiplied by before the softmax: learnt."""
+        return self.scale.float()
+
+    @torch.no_grad()
+    def bound(self) -> None:
+        """Hold the scale within its bounds; after a step, so that its gradient can bring it back."""
+        self.scale.clamp_(LEAST_SCALE, self.scale_max)

@@ -40,6 +40,7 @@ class Codebook(nn.Module):
         self.tokens = nn.Parameter(torch.randn(pools, config.size, width))
         self.key = nn.Linear(width, config.key_dim, bias=False)
         self.pixel_head = nn.Linear(width, patch_pixels)
+        self.decay = config.usage_decay
         self.register_buffer("usage", torch.full((pools, config.size), 1 / config.size))
 
     @property
@@ -81,3 +82,19 @@ class Codebook(nn.Module):
         flat = (self.pool_of(positions) * size + indices).flatten()
         counts = torch.bincount(flat, minlength=self.tokens.shape[0] * size)
         return counts.reshape(self.tokens.shape[:2]).float()
+
+    @torch.no_grad()
+    def note(self, counts: Tensor) -> None:
+        """Move the usage towards the shares in `counts` (pools, K), the choices of one step over all ranks."""
+        shares = counts / counts.sum(1, keepdim=True).clamp_min(1)
+        served = counts.sum(1, keepdim=True) > 0  # a pool whose position nobody replaced says nothing
+        self.usage.copy_(torch.where(served, self.usage.lerp(shares, 1 - self.decay), self.usage))
+
+    def perplexity(self) -> float:
+        """How many tokens the usage amounts to, 1 to K: the mean over the pools."""
+        entropy = -(self.usage * self.usage.clamp_min(1e-12).log()).sum(1)
+        return float(entropy.exp().mean())
+
+    def used(self) -> float:
+        """Share of the tokens that are chosen at least a tenth as often as they would be at random."""
+        return float((self.usage > 0.1 / self.usage.shape[1]).float().mean())

@@ -23,10 +23,10 @@ from pretrain.assignment import hungarian, nearest, pixel_distances, sinkhorn
 from pretrain.batch import Batch, Clock, Outcome
 from pretrain.belief import BeliefPredictor
 from pretrain.codebook import Codebook
+from pretrain.codebook_start import start_codebook
 from pretrain.config import PretrainConfig
 from pretrain.encoder import embed, encode, of_patches
 from pretrain.geometry_term import RegionGeometry
-from pretrain.kmeans import kmeans
 from pretrain.masked_model import MaskedModel, positions_of, taken
 from pretrain.patches import Patches, unpatchify
 from pretrain.restart import restart_dead
@@ -235,59 +235,26 @@ class PacoFR(MaskedModel):
             watched["context_gain"] = 1 - terms["rec"] / terms["align"]
         return watched
 
-    @torch.no_grad()
     def start(self, batches: Iterator[Batch]) -> None:
-        """Prototypes by k-means; each token is the embedding of its prototype, the pixel head their least squares.
-
-        Raises:
-            UsageError: more tokens than patches to learn them from.
-        """
-        book = self.config.codebook
-        if book.start != "kmeans":
-            return
-        wanted = book.kmeans_patches if self.codebook.shared else book.kmeans_patches // self.grid**2
-        seen, count = [], 0
-        for batch in batches:
-            pixels = self.patches(batch).pixels
-            seen.append(pixels.flatten(0, 1)[None] if self.codebook.shared else pixels.transpose(0, 1))
-            count += seen[-1].shape[1]
-            if count >= wanted:
-                break
-        points = torch.cat(seen, dim=1)[:, :wanted]
-        source = ranks.generator(points.device, self.config.run.seed, "kmeans")
-        found = [kmeans(p, book.size, iterations=book.kmeans_iterations, generator=source) for p in points]
-        prototypes = torch.stack(found)
-        self.codebook.tokens.copy_(self.tokens_of(prototypes.flatten(0, 1)).reshape_as(self.codebook.tokens))
-        self._fit_pixel_head(prototypes.flatten(0, 1))
+        """Let the codebook start from k-means of the first pictures. Raises `UsageError` where they are too few."""
+        if self.config.codebook.start == "kmeans":
+            pictures = (self.patches(batch).pixels for batch in batches)
+            start_codebook(self.codebook, pictures, self.tokens_of, self.config.codebook, seed=self.config.run.seed)
 
     def tokens_of(self, pixels: Tensor) -> Tensor:
         """Tokens (n, D) of standardised patches (n, 3 P P): the encoder's own embedding of them."""
         embedding = self.encoder.patch_embed
         return embedding.norm(embedding.proj(unpatchify(pixels[:, None], self.side)).flatten(1))  # type: ignore[no-any-return]
 
-    def _fit_pixel_head(self, prototypes: Tensor) -> None:
-        tokens = self.codebook.tokens.flatten(0, 1)
-        with_one = torch.cat([tokens, tokens.new_ones(len(tokens), 1)], dim=1)
-        solution = torch.linalg.pinv(with_one) @ prototypes
-        self.codebook.pixel_head.weight.copy_(solution[:-1].T)
-        self.codebook.pixel_head.bias.copy_(solution[-1])
-
     def after_step(
         self, outcomes: Sequence[Outcome], clock: Clock, optimizer: torch.optim.Optimizer
     ) -> Mapping[str, float]:
         """Let the teacher follow, take note of the choices, restart dead tokens."""
         super().after_step(outcomes, clock, optimizer)
-        counts = ranks.total(torch.stack([o.state["counts"] for o in outcomes]).sum(0))
-        shares = counts / counts.sum(1, keepdim=True).clamp_min(1)
-        served = counts.sum(1) > 0  # a pool whose position nobody replaced says nothing
-        moved = self.codebook.usage.lerp(shares, 1 - self.config.codebook.usage_decay)
-        self.codebook.usage.copy_(torch.where(served[:, None], moved, self.codebook.usage))
-        entropy = -(shares * shares.clamp_min(1e-12).log()).sum(1)
-        found = {
-            "perplexity": float((entropy.exp() * served).sum() / served.sum()),
-            "used": float((self.codebook.usage > 0.1 / self.codebook.usage.shape[1]).float().mean()),
-        }
-        return {**found, "restarts": float(self._restart(outcomes, clock, optimizer))}
+        self.belief.bound()
+        self.codebook.note(ranks.total(torch.stack([o.state["counts"] for o in outcomes]).sum(0)))
+        restarts = self._restart(outcomes, clock, optimizer)
+        return {"perplexity": self.codebook.perplexity(), "used": self.codebook.used(), "restarts": float(restarts)}
 
     def _restart(self, outcomes: Sequence[Outcome], clock: Clock, optimizer: torch.optim.Optimizer) -> int:
         book, done = self.config.codebook, clock.step + 1

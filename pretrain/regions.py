@@ -54,15 +54,14 @@ def region_map(
     """Region of each patch, (L,) indices into `REGIONS`, row by row.
 
     Args:
-        points: (5, 2) or (68, 2), pixels of the picture; None where it has none: then the template stands in.
+        points: (5, 2) or (68, 2), pixels of the picture; None where it has none: then the template stands in, as it
+            does for points that are not finite or all lie in one place.
         source: what to go by. Sixty-eight points serve `five` as well; five cannot serve `sixty-eight`.
         size: S, side of the picture, pixels.
         grid: G, patches along each side.
         labels: (S, S) LaPa classes; needed for `parsing`, which falls back to the points where there are none.
-
-    Raises:
-        DataError: points that are not finite or all lie in one place.
     """
+    points = points if points is not None and usable(points) else None
     if source == "parsing" and labels is not None:
         return _by_coverage(_from_labels(labels, grid), grid, parts=1 / FINE**2)
     if source == "sixty-eight" and points is not None and len(points) == 68:
@@ -70,6 +69,11 @@ def region_map(
     known = None if source == "template" or points is None else five_points(points)
     fine = _from_five((TEMPLATE + 0.5) * size / CANVAS - 0.5 if known is None else known, size, grid)
     return _by_coverage(fine, grid)
+
+
+def usable(points: AnyArray) -> bool:
+    """Whether `points` (n, 2) are those of a face at all: finite, and not all in one place."""
+    return bool(np.isfinite(points).all() and np.ptp(points, axis=0).max() > 0)
 
 
 def five_points(points: AnyArray) -> FloatArray:
@@ -82,8 +86,10 @@ def five_points(points: AnyArray) -> FloatArray:
 
 def _by_coverage(fine: IntArray, grid: int, *, parts: float = COVERAGE) -> IntArray:
     """Region of each patch from that of each sample (G FINE, G FINE); `parts` is the share that eyes to mouth need."""
-    cells = fine.reshape(grid, FINE, grid, FINE).transpose(0, 2, 1, 3).reshape(grid * grid, FINE * FINE)
-    shares = np.stack([(cells == r).mean(axis=1) for r in range(len(REGIONS))], axis=1)
+    patch = np.arange(grid * FINE) // FINE
+    cell = (patch[:, None] * grid + patch) * len(REGIONS) + fine
+    counts = np.bincount(cell.ravel(), minlength=grid * grid * len(REGIONS))
+    shares = counts.reshape(grid * grid, len(REGIONS)) / FINE**2
     enough = shares >= np.array([parts if name in _BOXES else COVERAGE for name in REGIONS])
     return np.asarray(np.where(enough.any(axis=1), enough.argmax(axis=1), shares.argmax(axis=1)), dtype=np.int64)
 
@@ -99,19 +105,23 @@ def _from_five(points: FloatArray, size: int, grid: int) -> IntArray:
     places = _samples(size, grid)
     canvas = fit_similarity(points, TEMPLATE).apply(places.reshape(-1, 2)).reshape(places.shape)
     inside = {
-        name: np.any([_in_box(canvas, centre, half) for centre, half in boxes], axis=0)
+        name: np.logical_or.reduce([_in_box(canvas, centre, half) for centre, half in boxes])
         for name, boxes in _BOXES.items()
     }
     return _painted(inside | _face_masks(canvas), places.shape[:2])
 
 
 def _in_box(places: FloatArray, centre: tuple[float, float], half: tuple[float, float]) -> BoolArray:
-    return np.asarray((np.abs(places - np.array(centre)) <= np.array(half)).all(axis=-1))
+    # One axis at a time: a reduction over a last axis of two is many times slower.
+    x, y = np.abs(places[..., 0] - centre[0]), np.abs(places[..., 1] - centre[1])
+    return np.asarray((x <= half[0]) & (y <= half[1]))
 
 
 def _face_masks(canvas: FloatArray) -> dict[str, BoolArray]:
     """Boundary, skin and hair by the ellipse of the face."""
-    radius = np.linalg.norm((canvas - _FACE_CENTRE) / _FACE_RADII, axis=-1)
+    radius = np.hypot(
+        (canvas[..., 0] - _FACE_CENTRE[0]) / _FACE_RADII[0], (canvas[..., 1] - _FACE_CENTRE[1]) / _FACE_RADII[1]
+    )
     return {
         "boundary": np.abs(radius - 1) <= _BAND / 2,
         "skin": radius <= 1,

@@ -7,7 +7,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-from facebench.errors import DataError
 from facebench.synth.face import draw_recipe, render_face
 from pretrain.masking import COVERED
 from pretrain.regions import CANVAS, COVERAGE, FINE, REGIONS, TEMPLATE, five_points, region_map
@@ -145,9 +144,8 @@ def test_the_boundary_of_a_label_map_is_where_face_and_rest_meet():
 
 
 @pytest.mark.parametrize("points", [np.zeros((5, 2)), np.full((68, 2), np.nan)])
-def test_points_that_are_no_face_are_refused(points):
-    with pytest.raises(DataError, match="cannot align"):
-        laid_out(points)
+def test_points_that_are_no_face_give_way_to_the_template(points):
+    assert np.array_equal(laid_out(points), laid_out(None))
 
 
 def test_points_far_outside_the_picture_are_drawn_without_an_error():

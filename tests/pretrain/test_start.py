@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from facebench.errors import UsageError
-from pretrain import paco_fr
+from pretrain import codebook_start
 from pretrain.patches import unpatchify
 from tests.pretrain.small import PATCHES, PIXELS, SIDE, part_of, small_batch, small_method
 
@@ -19,7 +19,7 @@ def centres(size, seed=3):
 
 @pytest.mark.parametrize("size", [16, 250])  # fewer and more than the width of a token, 192
 def test_the_start_embeds_the_prototypes_and_fits_the_pixel_head(monkeypatch, size):
-    monkeypatch.setattr(paco_fr, "kmeans", lambda points, size, **_: centres(size))
+    monkeypatch.setattr(codebook_start, "kmeans", lambda points, size, **_: centres(size))
     method = small_method(codebook={"size": size, "kmeans_patches": 400})
     method.start(iter([small_batch(25)]))
     for token in (0, 7, size - 1):
@@ -54,17 +54,17 @@ def test_the_start_of_positions_learns_each_from_its_own_patches():
     pictures = small_batch(6)
     method = small_method(codebook={"size": 3, "candidates": 3, "scope": "position", "kmeans_patches": 6 * PATCHES})
     asked = []
-    original = paco_fr.kmeans
+    original = codebook_start.kmeans
 
     def noting(points, size, **settings):
         asked.append(points)
         return original(points, size, **settings)
 
-    paco_fr.kmeans = noting
+    codebook_start.kmeans = noting
     try:
         method.start(iter([part_of(pictures, 0, 4), part_of(pictures, 4, 6)]))
     finally:
-        paco_fr.kmeans = original
+        codebook_start.kmeans = original
     assert torch.equal(torch.stack(asked), method.patches(pictures).pixels.transpose(0, 1))
 
 

@@ -26,11 +26,15 @@ def test_usage_and_perplexity_by_hand():
     said = method.after_step(outcomes, at(), optimizer_of(method))
     # Shares 1/2, 1/2, 0, 0: two tokens are used; 0.9 * 0.25 + 0.1 * share.
     assert method.codebook.usage.flatten().tolist() == pytest.approx([0.275, 0.275, 0.225, 0.225])
-    assert said == pytest.approx({"perplexity": 2.0, "used": 1.0, "restarts": 0.0})
+    entropy = -2 * (0.275 * np.log(0.275) + 0.225 * np.log(0.225))
+    assert said == pytest.approx({"perplexity": np.exp(entropy), "used": 1.0, "restarts": 0.0})
     for _ in range(25):
         said = method.after_step(outcomes, at(), optimizer_of(method))
     # 0.25 * 0.9^26 = 0.016 is below 0.1 / 4.
     assert said["used"] == 0.5
+    for _ in range(200):
+        said = method.after_step(outcomes, at(), optimizer_of(method))
+    assert said["perplexity"] == pytest.approx(2.0, rel=1e-4)
 
 
 def test_usage_of_a_position_that_nobody_replaced_stays_as_it_was():
@@ -41,4 +45,5 @@ def test_usage_of_a_position_that_nobody_replaced_stays_as_it_was():
     said = method.after_step([outcome_with(counts.tolist())], at(), optimizer_of(method))
     assert method.codebook.usage[0].tolist() == [0.375, 0.375, 0.125, 0.125]
     assert method.codebook.usage[1].tolist() == [0.25] * 4
-    assert said["perplexity"] == pytest.approx((2 + 4) / 2)
+    first = -2 * (0.375 * np.log(0.375) + 0.125 * np.log(0.125))
+    assert said["perplexity"] == pytest.approx((np.exp(first) + (PATCHES - 1) * 4) / PATCHES)
