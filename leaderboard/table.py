@@ -100,12 +100,13 @@ def _table(group: Group) -> Table:
         split=group.split,
         evaluator=group.evaluator,
         signature=group.signature,
-        columns=tuple(_column(score) for score in ordered),
+        columns=tuple(column_of(score) for score in ordered),
         rows=tuple(_row(ranked) for ranked in group.rows),
     )
 
 
-def _column(score: Score) -> Column:
+def column_of(score: Score) -> Column:
+    """The column that `score` stands in."""
     subset, _, metric = "/".join(score.key.split("/")[2:]).rpartition("/")
     return Column(score.key, subset, metric, score.unit, score.direction)
 

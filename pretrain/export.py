@@ -38,6 +38,7 @@ def header(
 ) -> dict[str, str]:
     """What an encoder after `step` steps says of itself; `told` is the last line of the log."""
     health = {name: told[name] for name in HEALTH if told.get(name) is not None}
+    changes = {"changes": json.dumps(config.encoder.changes)} if config.encoder.changes else {}
     return {
         "method": METHODS[config.method],
         "arch": config.encoder.arch,
@@ -50,6 +51,7 @@ def header(
         "epoch": json.dumps(round(epoch, 4)),
         "step": json.dumps(step),
         "health": json.dumps(health),
+        **changes,
     }
 
 

@@ -63,6 +63,11 @@ class RunFolder:
         """Prototypes of the codebook."""
         return self.root / "pictures" / "codebook.png"
 
+    @property
+    def begun(self) -> bool:
+        """Whether a training has left something that another one would spoil."""
+        return bool(self.checkpoints()) or any((self.root / "encoders").glob("step-*"))
+
     def checkpoints(self) -> tuple[Path, ...]:
         """Checkpoints that lie there, newest first."""
         found = {path: step_of(path) for path in (self.root / "checkpoints").glob("step-*.pt")}

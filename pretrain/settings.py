@@ -55,14 +55,19 @@ def as_yaml(config: PretrainConfig) -> str:
     return text
 
 
-def keep_config(config: PretrainConfig, folder: Path) -> None:
+def keep_config(config: PretrainConfig, folder: Path, *, begun: bool) -> None:
     """Write `config` into its run folder, or make sure that it is the one that lies there.
+
+    Args:
+        config: of the run.
+        folder: of the run.
+        begun: whether anything was trained there; a run that failed before that leaves the folder to the next.
 
     Raises:
         UsageError: the folder belongs to a run with other choices; the first few are named.
     """
     file = folder / CONFIG_FILE
-    if not file.exists():
+    if not begun or not file.exists():
         write_text(file, as_yaml(config))
         return
     before = read_config(str(file))

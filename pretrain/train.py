@@ -61,7 +61,7 @@ def train(
     with ExitStack() as stack:
         if processes.first:
             stack.enter_context(held(folder))
-            keep_config(config, folder.root)
+            keep_config(config, folder.root, begun=folder.begun)
         stop = stack.enter_context(stoppable())
         stack.enter_context(torch.random.fork_rng())
         training = _begin(config, source, folder, processes, watch, build or _built, stop)

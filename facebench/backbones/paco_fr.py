@@ -9,6 +9,7 @@ no others. Its metadata is the header, texts by name; lists and numbers are JSON
     mean, std       of each channel, for pictures in [0, 1]: [0.485, 0.456, 0.406]
     config_digest   sha256 of the resolved training configuration
     data_digest     sha256 of the list of training pictures
+    changes         optional: in which the encoder is not `arch`, {"depth": 6, "patch_size": 8}
     norm            optional: how the pixel targets of pre-training were normalised, in words
     epoch, step     optional: how long it was trained
     health          optional: of the codebook at that step, {"perplexity": 812.4, "used": 0.97}
@@ -43,6 +44,7 @@ METHODS = (METHOD, "mae", "simmim")
 CHECKPOINT = "paco-fr-checkpoint.v1"
 """What a checkpoint of a training says of its format."""
 
+CHANGES = ("depth", "patch_size")
 _PREFIX = "encoder."
 REQUIRED = ("method", "arch", "img_size", "mean", "std", "config_digest", "data_digest")
 
@@ -61,6 +63,7 @@ class Header:
     norm: str | None
     epoch: float | None = None
     step: int | None = None
+    changes: Mapping[str, int] = field(default_factory=dict)
     health: Mapping[str, float] = field(default_factory=dict)
     part: str = "encoder"
     precision: str = "fp32"
@@ -80,7 +83,7 @@ def open_paco_fr(rest: str, input_size: int | None) -> Backbone:
     return as_backbone(
         module,
         spec=f"paco-fr:{rest}",
-        name=f"{_title(header)} {header.arch} ({path.name})",
+        name=f"{_title(header)} ({path.name})",
         weights="file",
         input_size=input_size,
         own_size=header.img_size,
@@ -118,6 +121,7 @@ def parse_header(metadata: Mapping[str, str], path: Path) -> Header:
         norm=metadata.get("norm"),
         epoch=_number(metadata, "epoch", path),
         step=None if (step := _number(metadata, "step", path)) is None else int(step),
+        changes=_changes(metadata, path),
         health=_health(metadata, path),
         part=metadata.get("part", "encoder"),
         precision=metadata.get("precision", "fp32"),
@@ -145,6 +149,13 @@ def _number(metadata: Mapping[str, str], name: str, path: Path) -> float | None:
     value = _json(metadata, name, path)
     if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value) or value < 0:
         raise FacebenchError(f"{path}: {name} in the header is {value!r}, wanted a number from 0")
+    return value
+
+
+def _changes(metadata: Mapping[str, str], path: Path) -> Mapping[str, int]:
+    value = _json(metadata, "changes", path) if "changes" in metadata else {}
+    if not isinstance(value, dict) or not all(k in CHANGES and type(v) is int and v > 0 for k, v in value.items()):
+        raise FacebenchError(f"{path}: changes in the header is {value!r}, wanted numbers for {' and '.join(CHANGES)}")
     return value
 
 
@@ -177,15 +188,16 @@ def _encoder(header: Header, path: Path) -> nn.Module:
     except UsageError as cause:
         raise FacebenchError(f"{path}: arch in the header: {cause}") from cause
     try:
-        return build(header.arch, input_size=header.img_size)
+        return build(header.arch, input_size=header.img_size, changes=header.changes)
     except (TypeError, AssertionError, RuntimeError) as cause:  # models without position embeddings have no img_size
         raise FacebenchError(f"{path}: {header.arch} cannot be built for {header.img_size} pixels: {cause}") from cause
 
 
 def _title(header: Header) -> str:
-    """Short name of the method: ours is called paco-fr, and a teacher is said to be one."""
-    method = header.method.removesuffix("-reconstruction")
-    return method if header.part == "encoder" else f"{method} {header.part}"
+    """Short name: ours is called paco-fr, a teacher is said to be one, and so is what differs from the architecture."""
+    part = "" if header.part == "encoder" else f" {header.part}"
+    changes = "".join(f" {name.removesuffix('_size')} {value}" for name, value in header.changes.items())
+    return f"{header.method.removesuffix('-reconstruction')}{part} {header.arch}{changes}"
 
 
 def _details(header: Header) -> dict[str, Any]:
@@ -194,6 +206,7 @@ def _details(header: Header) -> dict[str, Any]:
         "arch": header.arch,
         "config_digest": header.config_digest,
         "data_digest": header.data_digest,
+        "changes": dict(header.changes) or None,
         "norm": header.norm,
         "epoch": header.epoch,
         "step": header.step,

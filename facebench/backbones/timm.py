@@ -12,7 +12,7 @@ have one hash whether timm or a file brought them.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,10 +89,12 @@ def import_timm() -> Any:
     return timm
 
 
-def build(name: str, *, seed: int = 0, input_size: int | None = None) -> nn.Module:
+def build(
+    name: str, *, seed: int = 0, input_size: int | None = None, changes: Mapping[str, int] | None = None
+) -> nn.Module:
     """Model `name` without its classifier, at its own input size, with random weights from `seed`.
 
-    Only the CPU generator draws, and it is put back as it was.
+    Only the CPU generator draws, and it is put back as it was. `changes` are told to timm as they are: depth of a ViT.
 
     Raises:
         FacebenchError: the model has no feature maps.
@@ -103,7 +105,7 @@ def build(name: str, *, seed: int = 0, input_size: int | None = None) -> nn.Modu
     size = {} if input_size is None else {"img_size": input_size}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        module: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, **size)
+        module: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, **size, **(changes or {}))
     if not hasattr(module, "forward_intermediates"):
         raise FacebenchError(f"timm:{name} has no spatial features (no forward_intermediates); choose another model")
     return module.eval()

@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from facebench.cli.pretrain_prepare import prepare
 from facebench.cli.progress import say
 from facebench.errors import UsageError
 
 app = typer.Typer(help="Pre-train an encoder on unlabelled faces.", no_args_is_help=True)
+app.command("prepare")(prepare)
 
 
 class Precision(StrEnum):
@@ -25,7 +27,7 @@ class Precision(StrEnum):
 def train(
     config: Annotated[str, typer.Argument(help="A shipped configuration by name, or the path of a YAML file.")],
     settings: Annotated[
-        list[str] | None, typer.Argument(metavar="[SECTION.FIELD=VALUE]...", help="Changes, such as optim.batch=64.")
+        list[str] | None, typer.Argument(metavar="SECTION.FIELD=VALUE", help="Changes, such as optim.batch=64.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda; under torchrun each rank takes its own GPU.")] = "auto",
     patience: Annotated[float, typer.Option(min=1, help="Seconds that a rank waits for the others.")] = 600.0,
@@ -45,7 +47,9 @@ def train(
             run_training(resolved, source, processes=processes)
             return
         say(as_yaml(resolved))
-        say(f"config {resolved.digest[:12]}, data {source.digest[:12]}: {source.pictures:,} pictures; {processes}")
+        say(f"config {resolved.digest[:12]}, data {source.digest[:12]}: {source.pictures:,} pictures")
+        ranks = "one process" if processes.world == 1 else f"{processes.world} processes"
+        say(f"{ranks} on {processes.device.partition(':')[0]}, writing to {resolved.run.output}")
         with watching() as watch:
             folder = run_training(resolved, source, processes=processes, watch=watch)
     encoder = sorted((folder.root / "encoders").glob("*.safetensors"))[-1]

@@ -44,6 +44,10 @@ def run(
     benchmark: Annotated[
         list[str] | None, typer.Option("-e", "--benchmark", help="wflw, 300w, lapa, now, ...; may be repeated.")
     ] = None,
+    checkpoints: Annotated[
+        str | None,
+        typer.Option(metavar="GLOB", help="Encoders of a training, 'RUN/encoders/*.safetensors': the score by step."),
+    ] = None,
     protocol: Annotated[Protocol, typer.Option(help="How much of the backbone may learn.")] = Protocol.LINEAR,
     data: DataRoot = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of all runs.")] = Path("runs"),
@@ -65,9 +69,10 @@ def run(
     from facebench.run import run as run_plan
 
     things = registry(plugin)
+    named = (*(backbone or ()), *_checkpoints(checkpoints))
     benchmarks, root, synthetic = _where(benchmark, data)
     request = Request(
-        backbones=tuple(backbone or _default_backbones()),
+        backbones=named or tuple(_default_backbones()),
         benchmarks=benchmarks,
         data=root,
         output=output,
@@ -76,7 +81,7 @@ def run(
         seeds=_seeds(seeds),
         device=device,
         batch=batch,
-        input_size=size or (None if backbone else _default_size()),
+        input_size=size or (None if named else _default_size()),
         policy=policy.value,
         budget="quick" if synthetic else "full",
     )
@@ -86,7 +91,19 @@ def run(
 
     with watching(planned) as watch:
         results = run_plan(planned, watch)
-    _show(results, planned, json=json, synthetic=synthetic)
+    _show(results, planned, json=json, synthetic=synthetic, courses=checkpoints is not None)
+
+
+def _checkpoints(pattern: str | None) -> tuple[str, ...]:
+    """A backbone for each file that `pattern` matches. Raises `UsageError` where none does."""
+    from glob import glob
+
+    if pattern is None:
+        return ()
+    files = sorted(glob(str(Path(pattern).expanduser()), recursive=True))  # noqa: PTH207 (a pattern may be absolute)
+    if not files:
+        raise UsageError(f"--checkpoints {pattern!r} matches no file")
+    return tuple(f"paco-fr:{file}" for file in files)
 
 
 def _where(benchmark: list[str] | None, data: Path | None) -> tuple[tuple[str, ...], Path, bool]:
@@ -138,15 +155,17 @@ def _say_plan(planned: Plan) -> None:
     )
 
 
-def _show(results: Sequence[Result], planned: Plan, *, json: bool, synthetic: bool) -> None:
+def _show(results: Sequence[Result], planned: Plan, *, json: bool, synthetic: bool, courses: bool) -> None:
     if json:
         from json import dumps
 
         print(dumps([result.model_dump(mode="json") for result in results], indent=2))
     else:
-        from facebench.cli.tables import print_leaderboard
+        from facebench.cli.tables import print_courses, print_leaderboard
 
         print_leaderboard(results)
+        if courses:
+            print_courses(results)
     say(f"records: {planned.request.output}/")
     if synthetic:
         say("next:  facebench run -b timm:NAME@weights.safetensors    your own backbone, here on synthetic faces")

@@ -68,6 +68,19 @@ def print_leaderboard(results: Iterable[Result]) -> None:
     show(tables(results), Console())
 
 
+def print_courses(results: Iterable[Result]) -> None:
+    """Print checkpoints in the order of their steps, with the health of their codebooks."""
+    from leaderboard.course import HEALTH, cells, courses
+    from leaderboard.safe import printable
+    from leaderboard.terminal import column_title
+
+    for course in courses(results):
+        header = ("checkpoint", "step", "epoch", column_title(course.column), "", *HEALTH)
+        rows = [[printable(text) for text in row] for row in cells(course)]
+        print_grid(header, rows, title=f"{printable(course.dataset)} {printable(course.split)}: the course of training")
+        sys.stdout.write("\n")
+
+
 def render_leaderboard(results: Iterable[Result], form: str) -> str:
     """Ranked tables in one of the leaderboard's formats."""
     from leaderboard.render import render

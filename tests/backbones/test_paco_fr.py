@@ -107,6 +107,15 @@ def test_how_long_it_was_trained_and_how_its_codebook_is_are_in_the_record(tmp_p
     assert not {"epoch", "step", "health", "part", "precision"} & plain.details.keys()
 
 
+def test_an_encoder_of_other_depth_and_patch_than_its_architecture(tmp_path: Path) -> None:
+    small = build(ARCH, seed=1, input_size=64, changes={"depth": 2, "patch_size": 8})
+    path = write(tmp_path / "x.safetensors", small.state_dict(), changes='{"depth": 2, "patch_size": 8}')
+    backbone = BACKBONE.open(str(path), None)
+    assert backbone.features(noise(1, 64)).maps[-1].shape == (1, 192, 8, 8)
+    assert backbone.record.name == f"paco-fr {ARCH} depth 2 patch 8 (x.safetensors)"
+    assert backbone.record.details["changes"] == {"depth": 2, "patch_size": 8}
+
+
 def test_half_precision_is_read_and_said(tmp_path: Path, encoder: Any) -> None:
     half = {name: tensor.half() for name, tensor in encoder.state_dict().items()}
     backbone = BACKBONE.open(str(write(tmp_path / "x.safetensors", half, precision="fp16")), None)
@@ -169,6 +178,8 @@ def test_a_checkpoint_with_a_flipped_bit_is_refused(tmp_path: Path, encoder: Any
         ("arch", "resnet10t"),
         ("epoch", "soon"),
         ("step", "-1"),
+        ("changes", '{"width": 3}'),
+        ("changes", '{"depth": 0}'),
         ("health", "[1]"),
         ("health", '{"used": "all"}'),
     ],

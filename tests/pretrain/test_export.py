@@ -93,6 +93,15 @@ def test_what_a_finished_run_leaves(finished: RunFolder) -> None:
     }  # fmt: skip
 
 
+def test_an_encoder_that_is_not_its_architecture_is_built_as_it_was(tmp_path: Path) -> None:
+    small = {"arch": "test_vit", "img_size": 32, "depth": 2, "patch_size": 8}
+    config = tiny("mae", tmp_path, encoder=small, optim={"steps": 1})
+    folder = train(config, Noise(config))
+    images = noise(2, 32)
+    backbone = BACKBONE.open(str(folder.encoder(1)), None)
+    torch.testing.assert_close(backbone.features(images).pooled, features_in_training(folder, images, "encoder"))
+
+
 @pytest.mark.parametrize("method", ["mae", "simmim"])
 def test_baselines_are_consumed_under_their_own_names(tmp_path: Path, method: str) -> None:
     config = tiny(method, tmp_path, optim={"steps": 2})

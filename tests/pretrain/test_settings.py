@@ -99,7 +99,13 @@ def test_what_is_stored_reads_back(file: Path, tmp_path: Path) -> None:
 
 def test_a_folder_of_another_run_is_refused(file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    keep_config(read_config(str(file)), folder)
-    keep_config(read_config(str(file), ["run.output=elsewhere", "data.workers=7"]), folder)
+    keep_config(read_config(str(file)), folder, begun=False)
+    keep_config(read_config(str(file), ["run.output=elsewhere", "data.workers=7"]), folder, begun=True)
     with pytest.raises(UsageError, match=r"other settings: optim.batch was 64, is 32; run.seed was 0, is 1"):
-        keep_config(read_config(str(file), ["optim.batch=32", "run.seed=1", "data.workers=7"]), folder)
+        keep_config(read_config(str(file), ["optim.batch=32", "run.seed=1", "data.workers=7"]), folder, begun=True)
+
+
+def test_a_run_that_failed_at_its_start_leaves_the_folder_to_the_next(file: Path, tmp_path: Path) -> None:
+    keep_config(read_config(str(file)), tmp_path, begun=False)
+    keep_config(read_config(str(file), ["optim.batch=32"]), tmp_path, begun=False)
+    assert read_config(str(tmp_path / "config.yaml")).optim.batch == 32
