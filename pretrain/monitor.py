@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from facebench.errors import FacebenchError
 from pretrain.alarms import Alarms
 from pretrain.batch import Clock
 from pretrain.config import PretrainConfig
@@ -121,6 +122,10 @@ def _curves(config: PretrainConfig, folder: RunFolder, step: int) -> Any:
     """A TensorBoard writer; None where none is wanted."""
     if not config.run.tensorboard:
         return None
-    from torch.utils.tensorboard import SummaryWriter
-
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as cause:
+        raise FacebenchError(
+            f"tensorboard does not import ({cause}); pip install 'facebench[pretrain]', or set run.tensorboard=false"
+        ) from cause
     return SummaryWriter(str(folder.tensorboard), purge_step=step + 1)

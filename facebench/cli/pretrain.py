@@ -10,7 +10,7 @@ import typer
 
 from facebench.cli.pretrain_prepare import prepare
 from facebench.cli.progress import say
-from facebench.errors import UsageError
+from facebench.errors import FacebenchError, UsageError
 
 app = typer.Typer(help="Pre-train an encoder on unlabelled faces.", no_args_is_help=True)
 app.command("prepare")(prepare)
@@ -33,6 +33,7 @@ def train(
     patience: Annotated[float, typer.Option(min=1, help="Seconds that a rank waits for the others.")] = 600.0,
 ) -> None:
     """Pre-train; a run that lies in run.output already is gone on from. Under torchrun, one process a rank."""
+    _check_extra()
     from pretrain.settings import as_yaml, read_config
 
     resolved = read_config(config, settings or ())
@@ -65,6 +66,7 @@ def export(
     dtype: Annotated[Precision, typer.Option(help="Numbers of the file; fp16 halves it.")] = Precision.FP32,
 ) -> None:
     """Write the encoder of a run, with timm's names, for `facebench run -b paco-fr:FILE`."""
+    _check_extra()
     from pretrain.checkpoint import newest
     from pretrain.export import export as write
     from pretrain.folder import RunFolder
@@ -78,3 +80,12 @@ def export(
     print(output)
     size = output.stat().st_size / 1e6
     say(f"{made.header['method']} {made.header['arch']}, step {made.step}, from {path}; {size:.1f} MB")
+
+
+def _check_extra() -> None:
+    """Raise `FacebenchError` where what pre-training needs is not installed."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "timm", "safetensors", "yaml") if find_spec(name) is None]
+    if missing:
+        raise FacebenchError(f"pre-training needs {', '.join(missing)}; install it: pip install 'facebench[pretrain]'")
