@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from facebench.errors import FacebenchError
 from pretrain.batch import Clock
@@ -79,9 +79,17 @@ class Training:
         steps = self.source.steps(self.done, rank=who.rank, world=who.world, patch=self.learner.method.side)
         with closing(steps):
             while self.done < self.steps:
-                batches = next(steps)
+                batches = self._next(steps)
                 self._step(batches)
         return batches
+
+    def _next(self, steps: Iterator[Sequence[Batch]]) -> Sequence[Batch]:
+        try:
+            return next(steps)
+        except FacebenchError:
+            if self.stop.asked:  # Ctrl-C at a terminal strikes the processes of the loader as well
+                self._interrupt()
+            raise
 
     def _step(self, batches: Sequence[Batch]) -> None:
         clock = self._clock(self.done)
@@ -94,9 +102,13 @@ class Training:
             self.monitor.step(clock, made.rate, made.terms, {**made.states, **health})
             self.outputs.due(clock, batches)
         if made.stop:
-            if self.outputs is not None:
-                self.outputs.save(clock)
-            raise KeyboardInterrupt
+            self._interrupt()
+
+    def _interrupt(self) -> NoReturn:
+        """End between two steps, after a checkpoint."""
+        if self.outputs is not None and self.done:
+            self.outputs.save(self._clock(self.done - 1))
+        raise KeyboardInterrupt
 
     def _clock(self, step: int) -> Clock:
         return Clock(step, self.steps, self.steps_per_epoch, self.config.run.seed)

@@ -100,6 +100,24 @@ def test_an_interrupted_run_saves_and_goes_on_to_the_same_losses(tmp_path: Path,
     assert losses(run(config)) == whole
 
 
+class Struck(Noise):
+    """Ctrl-C at a terminal: the loader's processes are struck too, and its next batch never comes."""
+
+    def steps(self, first: int, **who: Any) -> Any:
+        for step, batches in enumerate(super().steps(first, **who), start=first):
+            if step == 7:
+                os.kill(os.getpid(), signal.SIGINT)
+                raise FacebenchError("a loader process ended")
+            yield batches
+
+
+def test_an_interruption_that_takes_the_loader_along_saves_too(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, Struck(config), build=toy)
+    assert RunFolder(tmp_path).checkpoints()[0].name == "step-00000007.pt"
+
+
 class Killed(Exception):
     """A run that ends in the middle of a step, without a word."""
 
