@@ -75,10 +75,10 @@ def print_courses(results: Iterable[Result]) -> None:
     from leaderboard.terminal import column_title
 
     for course in courses(results):
+        sys.stdout.write("\n")
         header = ("checkpoint", "step", "epoch", column_title(course.column), "", *HEALTH)
         rows = [[printable(text) for text in row] for row in cells(course)]
         print_grid(header, rows, title=f"{printable(course.dataset)} {printable(course.split)}: the course of training")
-        sys.stdout.write("\n")
 
 
 def render_leaderboard(results: Iterable[Result], form: str) -> str:
