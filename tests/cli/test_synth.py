@@ -30,6 +30,21 @@ def test_options_reach_the_writer(tmp_path):
     assert [len(lapa.samples(tmp_path, split)) for split in ("train", "val", "test")] == [3, 2, 1]
 
 
+def test_ids_are_those_of_the_split_that_is_scored(tmp_path, capsys):
+    """NoW is scored on its validation list; the official test list holds pictures alone, and is not drawn."""
+    assert execute(["data", "synth", "now", "--train", "2", "--test", "4", *SMALL, "-o", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert execute(["data", "ids", "now", "--data", str(tmp_path)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_verify_says_that_a_set_is_drawn(tmp_path, capsys):
+    assert execute(["data", "synth", "lapa", "--train", "1", "--test", "1", *SMALL, "-o", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert execute(["data", "verify", "lapa", "--data", str(tmp_path)]) == 3
+    assert "lapa is not as published (it was drawn by `data synth`): 3 faults" in capsys.readouterr().err
+
+
 def test_faces_without_labels(tmp_path, capsys):
     assert execute(["data", "synth", "faces", "-n", "2", *SMALL, "-o", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'faces'}\n"
