@@ -100,3 +100,12 @@ def test_a_group_of_slices_is_scored_like_a_split(tmp_path, capsys):
     nme = np.mean([100 / np.linalg.norm(s.target.points[45] - s.target.points[36]) for s in members])
     assert row[1] == str(len(members))
     assert float(row[2]) == pytest.approx(nme, rel=1e-2)
+
+
+def test_a_group_that_no_sample_is_in_is_named_with_those_that_are_there(tmp_path, capsys):
+    assert execute(["data", "synth", "lapa", "--train", "1", "--test", "1", *SMALL, "-o", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert execute(["data", "ids", "lapa", "--data", str(tmp_path), "--split", "yaw=profil"]) == 3
+    message = capsys.readouterr().err
+    assert "lapa/test: none of 1 samples is in 'yaw=profil'" in message
+    assert "yaw=" in message.partition("subsets: ")[2]
