@@ -217,12 +217,10 @@ class Dataset:
         folder = self.locate(root)
         samples = _with_slices(self.load(folder, split), folder)
         chosen = tuple(s for s in samples if subset is None or subset in s.subsets)
-        if samples and not chosen:
-            there = ", ".join(sorted({name for s in samples for name in s.subsets})) or "none"
-            raise DataError(f"{self.name}/{split}: none of {len(samples)} samples is in {subset!r}; subsets: {there}")
         if not chosen:
-            where = f"{self.name}/{split}: no sample found below {self.locate(root)}"
-            raise DataError(f"{where}; `facebench data doctor {root}` says what is there")
+            there = ", ".join(sorted({name for s in samples for name in s.subsets}))
+            more = f"subsets with samples: {there}" if there else f"`facebench data doctor {root}` says what is there"
+            raise DataError(f"{self.name}/{subset or split}: no sample found below {folder}; {more}")
         return chosen
 
 

@@ -107,5 +107,5 @@ def test_a_group_that_no_sample_is_in_is_named_with_those_that_are_there(tmp_pat
     capsys.readouterr()
     assert execute(["data", "ids", "lapa", "--data", str(tmp_path), "--split", "yaw=profil"]) == 3
     message = capsys.readouterr().err
-    assert "lapa/test: none of 1 samples is in 'yaw=profil'" in message
-    assert "yaw=" in message.partition("subsets: ")[2]
+    assert "lapa/yaw=profil: no sample found" in message
+    assert "yaw=" in message.partition("subsets with samples: ")[2]
