@@ -30,6 +30,7 @@ class Protocol(StrEnum):
     """How much of the backbone may learn."""
 
     LINEAR = "linear"
+    MAPPING = "mapping"
 
 
 def run(
@@ -47,6 +48,10 @@ def run(
     protocol: Annotated[Protocol, typer.Option(help="How much of the backbone may learn.")] = Protocol.LINEAR,
     data: DataRoot = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of all runs.")] = Path("runs"),
+    flame: Annotated[
+        Path | None,
+        typer.Option(help="NoW: heads are of this FLAME file (.npz, .pkl), not of a basis of the training heads."),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Split to score; the benchmark's own when not named.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many samples of each split.")] = None,
     size: Annotated[int | None, typer.Option(min=1, help="Input side of every backbone, pixels.")] = None,
@@ -60,7 +65,6 @@ def run(
     plugin: Plugins = None,
 ) -> None:
     """Judge backbones; without arguments, three small ones on a face world that is drawn here."""
-    del protocol  # linear is the only one so far; the option is there so that scripts can say what they mean
     from facebench.run import Request, plan
     from facebench.run import run as run_plan
 
@@ -73,6 +77,8 @@ def run(
         output=output,
         split=split,
         limit=limit,
+        protocol=protocol.value,
+        model=flame,
         seeds=_seeds(seeds),
         device=device,
         batch=batch,
