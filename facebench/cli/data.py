@@ -25,7 +25,7 @@ DatasetName = Annotated[str, typer.Argument(metavar="NAME", help="Data set: wflw
 @app.command("ids")
 def ids(
     name: DatasetName,
-    split: Annotated[str, typer.Option(help="Split or subset.")] = "test",
+    split: Annotated[str | None, typer.Option(help="Split or subset; the one that is scored when not named.")] = None,
     data: DataRoot = None,
     json: Json = False,
     plugin: Plugins = None,
@@ -35,7 +35,7 @@ def ids(
     root = data_root(data)
     rows = [
         {"id": s.id, "image": str(s.image), "box": None if s.box is None else [float(v) for v in s.box]}
-        for s in dataset.samples(root, split)
+        for s in dataset.samples(root, split or dataset.default_split)
     ]
     if json:
         from json import dumps
@@ -109,12 +109,12 @@ def doctor(
         print(dumps([asdict(finding) for finding in findings], indent=2, default=str))
         return
     for finding in findings:
-        print(f"{finding.path}: {finding.dataset}, {finding.state}")
+        unknown = "archive of no known set" if finding.state == "archive" else "no data set recognised"
+        what = unknown if finding.dataset is None else f"{finding.dataset}, {finding.state}"
+        print(f"{finding.path}: {what}")
         for label, lines in (("found", finding.found), ("missing", finding.missing), ("next", finding.todo)):
             for i, line in enumerate(lines):
                 print(f"  {label if i == 0 else '':<8}{line}")
-    if not findings:
-        print(f"no data set recognised below {folder}; docs/data.md shows the layouts")
 
 
 def _examine(

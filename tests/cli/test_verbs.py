@@ -67,6 +67,16 @@ def test_doctor_recognises_the_layout(data, capsys):
     assert "300w" in capsys.readouterr().out
 
 
+def test_doctor_of_a_folder_without_a_set_says_so(tmp_path, capsys):
+    (tmp_path / "photos.zip").write_bytes(b"PK")
+    (tmp_path / "empty").mkdir()
+    for folder, said in ((tmp_path, "photos.zip: archive of no known set"), (tmp_path / "empty", "no data set recog")):
+        assert execute(["data", "doctor", str(folder)]) == 0
+        out = capsys.readouterr().out
+        assert said in out
+        assert "None" not in out
+
+
 def test_leaderboard_of_nothing_is_exit_3(tmp_path, capsys):
     assert execute(["leaderboard", str(tmp_path)]) == 3
     assert "result.json" in capsys.readouterr().err
