@@ -88,7 +88,10 @@ class Job:
         }
 
     def finished(self) -> Result | None:
-        """The result that an earlier run left, whole; None where there is none."""
+        """The result that an earlier run left, whole and complete; None where there is none.
+
+        An incomplete one is made again: the picture that failed may have been mended since.
+        """
         path = self.folder / "result.json"
         if not path.is_file():
             return None
@@ -98,7 +101,7 @@ class Job:
             whole = table is not None and hashlib.sha256(table.read_bytes()).hexdigest() == _sha256_of(result)
         except (DataError, OSError):
             return None
-        return result if whole else None
+        return result if whole and result.counts.complete else None
 
 
 def signature_fields(

@@ -112,12 +112,12 @@ def doctor(
         print(dumps([asdict(finding) for finding in findings], indent=2, default=str))
         return
     for finding in findings:
-        print(f"{finding.path}: {finding.dataset}, {finding.state}")
+        unknown = "archive of no known set" if finding.state == "archive" else "no data set recognised"
+        what = unknown if finding.dataset is None else f"{finding.dataset}, {finding.state}"
+        print(f"{finding.path}: {what}")
         for label, lines in (("found", finding.found), ("missing", finding.missing), ("next", finding.todo)):
             for i, line in enumerate(lines):
                 print(f"  {label if i == 0 else '':<8}{line}")
-    if not findings:
-        print(f"no data set recognised below {folder}; docs/data.md shows the layouts")
 
 
 def _examine(

@@ -34,6 +34,7 @@ class Protocol(StrEnum):
 
 
 def run(
+    context: typer.Context,
     backbone: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,6 +70,8 @@ def run(
     from facebench.run import run as run_plan
 
     things = registry(plugin)
+    if not benchmark and _is_default(context, "data"):
+        data = None
     benchmarks, root, synthetic = _where(benchmark, data)
     request = Request(
         backbones=tuple(backbone or _default_backbones()),
@@ -93,6 +96,12 @@ def run(
     with watching(planned) as watch:
         results = run_plan(planned, watch)
     _show(results, planned, json=json, synthetic=synthetic)
+
+
+def _is_default(context: typer.Context, option: str) -> bool:
+    """Whether nothing on the command line names `option`: a root of FACEBENCH_DATA serves the verbs that need one."""
+    source = context.get_parameter_source(option)
+    return source is None or source.name != "COMMANDLINE"
 
 
 def _where(benchmark: list[str] | None, data: Path | None) -> tuple[tuple[str, ...], Path, bool]:
