@@ -136,5 +136,5 @@ def _distance(name: str, dataset: Dataset, sample: Sample) -> float:
         assert sample.box is not None
         width, height = sample.box[2] - sample.box[0], sample.box[3] - sample.box[1]
     if name == "boxmax":
-        return max(width, height)
+        return float(max(width, height))
     return math.hypot(width, height) if name == "diag" else math.sqrt(width * height)
