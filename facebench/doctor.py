@@ -38,8 +38,9 @@ class Finding:
     Attributes:
         path: the folder or archive.
         dataset: which set it belongs to; None where that is not known.
-        state: `ready` (score and run), `score-only` (annotations of test are there, something for `run` is not),
-            `incomplete` (not even scoring works), `misplaced`, `archive` (not unpacked), or `nothing`.
+        state: `ready` (score and run; a split apart may be missing), `score-only` (annotations of test are there,
+            something for `run` is not), `incomplete` (not even scoring works), `misplaced`, `archive` (not unpacked),
+            or `nothing`.
         found: pieces that are there.
         missing: pieces that are not.
         todo: what to do next, commands where there is one.
@@ -69,7 +70,7 @@ def diagnose(root: Path) -> tuple[Finding, ...]:
                 claimed[layout.dataset].update(tells)
                 sets.append(_set_at(folder, layout, root))
         archives.extend(_archive(folder / name, root) for name in files if _is_archive(name))
-    usable = {finding.dataset for finding in sets if finding.state == "ready"}
+    usable = {finding.dataset for finding in sets if finding.state == "ready" and not finding.missing}
     waiting = [finding for finding in archives if finding.dataset not in usable]
     return (*sets, *waiting) or (_nothing(root),)
 
@@ -107,8 +108,8 @@ def _set_at(folder: Path, layout: Layout, root: Path) -> Finding:
     lacking = [piece for piece in layout.pieces if piece not in there]
     steps = [f"get {_joined(pieces)} from: {source}" for source, pieces in _by_source(lacking).items()]
     state: State = "ready"
-    if lacking:
-        state = "incomplete" if any(piece.for_score for piece in lacking) else "score-only"
+    if needed := [piece for piece in lacking if not piece.apart]:
+        state = "incomplete" if any(piece.for_score for piece in needed) else "score-only"
     if displaced or not at_home:
         state = "misplaced"
         steps.insert(0, _move(folder, layout, home))

@@ -145,9 +145,10 @@ class Extractor:
         size = sum(t.numel() * t.element_size() for t in arrays["tensors"].values()) * total // max(part, 1)
         if size <= self.cache.cap:
             return True
-        self.streamed.append(what)
-        room = f"more than the cache may hold ({self.cache.cap / 1e9:.1f} GB)"
-        self.note(f"{what}: {size / 1e9:.1f} GB of features are {room}: streamed, not kept")
+        if what not in self.streamed:  # a head may read a split more than once
+            self.streamed.append(what)
+            room = f"more than the cache may hold ({_amount(self.cache.cap)})"
+            self.note(f"{what}: {_amount(size)} of features are {room}: streamed, not kept")
         return False
 
     def _extract(self, samples: Sequence[Sample]) -> dict[str, Any]:
@@ -174,6 +175,14 @@ class Extractor:
         if not features.maps:
             raise FacebenchError(f"{self.backbone.record.spec} gives no spatial features; a dense head needs a map")
         return features
+
+
+def _amount(size: int) -> str:
+    """Bytes for people: `6.1 GB`, `480 kB`; none is `nothing`."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.3g} {name}"
+    return f"{size} bytes" if size else "nothing"
 
 
 def _packed(parts: Sequence[Tensor]) -> Tensor:

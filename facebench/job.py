@@ -15,8 +15,8 @@ import facebench
 from facebench.errors import DataError
 from facebench.features import Shard
 from facebench.framing import Framing
-from facebench.protocols import linear
-from facebench.protocols.probe import Floor, Probe
+from facebench.geometry.head_model import HeadModel
+from facebench.protocols.probe import Floor, HeadProtocol, Probe
 from facebench.protocols.splits import Splits
 from facebench.record import Result, read_results, signature
 from facebench.types import Backbone, Dataset, Evaluator, Prediction, Sample, revision
@@ -40,7 +40,9 @@ class Job:
         backbone: who is judged; None for the floor.
         fields: the signature, but for `data` and `eval`, which the evaluation adds.
         runs: the folder of all runs.
-        seeds: recorded; the linear protocol draws nothing.
+        protocol: how much of the backbone may learn.
+        seeds: recorded; the linear protocol draws nothing, the mapping head begins from the first.
+        model: heads are coefficients of it; None for a basis of the training heads.
     """
 
     dataset: Dataset
@@ -50,7 +52,9 @@ class Job:
     backbone: Backbone | None
     fields: Mapping[str, str]
     runs: Path
+    protocol: HeadProtocol
     seeds: tuple[int, ...] = ()
+    model: HeadModel | None = None
 
     @property
     def subject(self) -> str:
@@ -72,7 +76,7 @@ class Job:
         record = None if self.backbone is None else self.backbone.record
         return {
             "facebench": facebench.__version__,
-            "protocol": linear.NAME,
+            "protocol": self.protocol.NAME,
             "signature": signature(**self.fields),
             "eval": f"{self.evaluator.name}.v{self.evaluator.version}",
             "split": self.splits.name,
@@ -84,7 +88,10 @@ class Job:
         }
 
     def finished(self) -> Result | None:
-        """The result that an earlier run left, whole; None where there is none."""
+        """The result that an earlier run left, whole and complete; None where there is none.
+
+        An incomplete one is made again: the picture that failed may have been mended since.
+        """
         path = self.folder / "result.json"
         if not path.is_file():
             return None
@@ -94,10 +101,12 @@ class Job:
             whole = table is not None and hashlib.sha256(table.read_bytes()).hexdigest() == _sha256_of(result)
         except (DataError, OSError):
             return None
-        return result if whole else None
+        return result if whole and result.counts.complete else None
 
 
-def signature_fields(splits: Splits, framing: Framing, *, budget: str, limit: int | None) -> Mapping[str, str]:
+def signature_fields(
+    splits: Splits, framing: Framing, *, probe: str, budget: str, limit: int | None, model: HeadModel | None
+) -> Mapping[str, str]:
     """What must match before two rows may be compared; the input size is the backbone's own and is not in it."""
     fields = {
         "box": str(framing),
@@ -105,11 +114,12 @@ def signature_fields(splits: Splits, framing: Framing, *, budget: str, limit: in
         "crop": "edge.v1",
         "fit": splits.fitted_on[:DIGITS],
         "labels": "100",
-        "probe": linear.NAME,
+        "probe": probe,
         "sel": "val",
         "tta": "none",
     }
-    return fields if limit is None else fields | {"limit": str(limit)}
+    fields |= {} if limit is None else {"limit": str(limit)}
+    return fields if model is None else fields | {"basis": model.sha256[:DIGITS]}
 
 
 def _sha256_of(result: Result) -> str:

@@ -19,12 +19,14 @@ class Piece:
         any_of: glob patterns below the set's folder; one match is enough.
         source: where it is had.
         for_score: True where scoring the test split needs it, False where only `run` or another split does.
+        apart: True where it is a split of its own, without which everything else works.
     """
 
     what: str
     any_of: tuple[str, ...]
     source: str
     for_score: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ LAYOUTS: tuple[Layout, ...] = (
                 )
                 for name, place in (("AFW", "afw"), ("Helen", "helen/trainset"), ("LFPW", "lfpw/trainset"))
             ),
-            Piece("private test set", _each(_IBUG_WRAPS, *_PRIVATE), f"300W.zip.001 to .004 from {_IBUG}"),
+            Piece("private test set", _each(_IBUG_WRAPS, *_PRIVATE), f"300W.zip.001 to .004 from {_IBUG}", apart=True),
             Piece(
                 "pictures",
                 _each(_IBUG_WRAPS, "ibug/*.jpg", "helen/testset/*.jpg", "lfpw/testset/*.png"),

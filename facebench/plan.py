@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,9 +21,12 @@ from facebench.errors import DataError, UsageError
 from facebench.feature_cache import FeatureCache, read_cap
 from facebench.features import SHARD, Extractor
 from facebench.framing import Framing
+from facebench.geometry.head_model import HeadModel, read_head_model
 from facebench.images import read_image
 from facebench.job import Job, signature_fields
 from facebench.journal import cache_root
+from facebench.protocols.known import find_protocol
+from facebench.protocols.probe import HeadProtocol
 from facebench.protocols.splits import read_splits
 from facebench.record import Result
 from facebench.registry import Registry
@@ -52,7 +55,9 @@ class Request:
         output: the folder of all runs.
         split: the split to score; None for each benchmark's own.
         limit: at most this many samples of each split.
-        seeds: recorded.
+        protocol: how much of a backbone may learn.
+        model: file of a head model (FLAME) for reconstruction; None for a basis of the training heads.
+        seeds: recorded; the mapping head takes one.
         device: `auto` or torch's name.
         batch: batch size to begin with; None for the device's usual one.
         input_size: of every backbone; None for each one's own.
@@ -68,6 +73,8 @@ class Request:
     output: Path
     split: str | None = None
     limit: int | None = None
+    protocol: str = "linear"
+    model: Path | None = None
     seeds: tuple[int, ...] = (0,)
     device: str = "auto"
     batch: int | None = None
@@ -123,8 +130,9 @@ def plan(request: Request, registry: Registry) -> Plan:
     """Read annotations, open backbones, time a few pictures, try the output folder.
 
     Raises:
-        UsageError: an unknown name, a set that nothing is trained on, a device that is not there.
-        DataError: data that are missing, or an output folder that cannot be written.
+        UsageError: an unknown name, a set that nothing is trained on or that the protocol has no head for, a device
+            that is not there.
+        DataError: data or a head model that are missing, or an output folder that cannot be written.
     """
     from facebench.backbones.spec import open_backbone
 
@@ -133,7 +141,9 @@ def plan(request: Request, registry: Registry) -> Plan:
     batch = request.batch or BATCH.get(device.partition(":")[0], BATCH["cpu"])
     folder = request.cache or cache_root() / "features"
     cache = FeatureCache(folder, read_cap(request.cache_gb or os.environ.get("FACEBENCH_CACHE_GB"), folder))
+    protocol = find_protocol(request.protocol)
     datasets = [_trainable(registry.get("datasets", name)) for name in request.benchmarks]
+    model = _head_model(request, protocol, datasets)
     splits = [read_splits(d, request.data, split=request.split, limit=request.limit) for d in datasets]
     backbones = [open_backbone(spec, registry, request.input_size) for spec in request.backbones]
     rows = []
@@ -142,8 +152,13 @@ def plan(request: Request, registry: Registry) -> Plan:
         for backbone in (None, *backbones):
             size = FLOOR_SIZE if backbone is None else backbone.input_size
             framing = Framing(dataset.box, dataset.box_scale, size)
-            fields = signature_fields(parts, framing, budget=request.budget, limit=request.limit)
-            job = Job(dataset, evaluator, parts, framing, backbone, fields, request.output, request.seeds)
+            heads = model if dataset.task == "reconstruction" else None
+            fields = signature_fields(
+                parts, framing, probe=protocol.NAME, budget=request.budget, limit=request.limit, model=heads
+            )
+            job = Job(
+                dataset, evaluator, parts, framing, backbone, fields, request.output, protocol, request.seeds, heads
+            )
             rows.append(_planned(job, request.policy, cache, device, batch))
     return Plan(request, tuple(rows), device, batch, cache)
 
@@ -185,6 +200,21 @@ def _rate(job: Job, device: str) -> float:
     start = time.perf_counter()
     job.backbone.features(images).pooled.cpu()
     return 1 / max((time.perf_counter() - start) / len(crops) + reading, 1e-9)
+
+
+def _head_model(request: Request, protocol: HeadProtocol, datasets: Sequence[Dataset]) -> HeadModel | None:
+    """The head model that was asked for, after a look at whether protocol and benchmarks go together."""
+    tasks = {dataset.task for dataset in datasets}
+    if without := sorted(tasks - set(protocol.TASKS)):
+        known = ", ".join(protocol.TASKS)
+        raise UsageError(f"the {request.protocol} protocol has no head for {', '.join(without)}; it knows {known}")
+    if request.protocol != "linear" and len(request.seeds) > 1:
+        raise UsageError(f"a head of the {request.protocol} protocol begins from one seed, not {len(request.seeds)}")
+    if request.model is None:
+        return None
+    if "reconstruction" not in tasks:
+        raise UsageError(f"{request.model} is a model of heads, and none of the benchmarks is about them")
+    return read_head_model(request.model)
 
 
 def _trainable(dataset: Dataset) -> Dataset:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from facebench.errors import DataError, UsageError, unknown_name
@@ -22,6 +23,7 @@ from facebench.schemes import LABEL_SCHEMES, LabelScheme, LandmarkScheme
 from facebench.types import Dataset, Predictions, Sample
 
 __all__ = [
+    "Fit",
     "LabelFolder",
     "LandmarkPredictions",
     "check_ids",
@@ -57,32 +59,44 @@ def open_predictions(dataset: Dataset, path: Path, *, settings: Mapping[str, str
     return folder
 
 
+@dataclass(frozen=True)
+class Fit:
+    """How the ids of predictions fit a split.
+
+    Attributes:
+        unusable: id of each sample that cannot be scored, with its reason.
+        unknown: predicted ids that the split does not have, sorted; they are left out.
+    """
+
+    unusable: Mapping[str, str]
+    unknown: tuple[str, ...]
+
+
 def check_ids(
     predictions: Predictions, samples: Sequence[Sample], *, allow_missing: bool, also_known: Iterable[str] = ()
-) -> tuple[str, ...]:
-    """Ids of `samples` without a prediction; raises one `DataError` that names everything that does not fit.
+) -> Fit:
+    """How `predictions` fit `samples`; raises one `DataError` that names everything that does not.
 
-    Missing ids and ids that the split does not know are accepted with `allow_missing` (the unknown ones are then left
-    out: predictions for a whole set may be scored on a part of it), but not where nothing at all fits. A doubled id is
-    never accepted: which of the two is meant cannot be known.
+    With `allow_missing` what does not fit is accepted, but not where nothing at all fits. A doubled id then fails its
+    sample: which of the two is meant cannot be known.
 
     `also_known` are ids outside `samples` that are no mistake: the rest of the split where a subset is scored.
     """
     wanted = [sample.id for sample in samples]
     counts = Counter(predictions.ids())
-    missing = tuple(name for name in wanted if name not in counts)
+    missing = [name for name in wanted if name not in counts]
     doubled = [name for name, times in counts.items() if times > 1]
     unknown = sorted(counts.keys() - set(wanted) - set(also_known))
     nothing_fits = len(missing) == len(wanted)
-    faults = [_named(doubled, "doubled")]
-    if nothing_fits or not allow_missing:
-        faults += [_named(missing, "missing"), _named(unknown, "unknown to this split")]
-    if any(faults):
+    faults = [_named(doubled, "doubled"), _named(missing, "missing"), _named(unknown, "unknown to this split")]
+    if any(faults) and (nothing_fits or not allow_missing):
         what = "; ".join(fault for fault in faults if fault)
-        mendable = not (doubled or nothing_fits)
-        hint = "--allow-missing scores what is there, as an incomplete row" if mendable else "see `facebench data ids`"
+        scores = "--allow-missing scores what is there, as an incomplete row"
+        hint = "see `facebench data ids`" if nothing_fits else scores
         raise DataError(f"predictions do not fit the {len(wanted)} samples: {what}; {hint}")
-    return missing
+    reasons = {name: f"{counts[name]} predictions; which of them is meant cannot be known" for name in doubled}
+    known = {name: reasons[name] for name in wanted if name in reasons}
+    return Fit(known | dict.fromkeys(missing, "no prediction"), tuple(unknown))
 
 
 def _landmarks(path: Path, dataset: Dataset) -> LandmarkPredictions:

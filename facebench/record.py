@@ -70,17 +70,32 @@ class DatasetRecord(_Record):
 
 
 class Counts(_Record):
-    """How many samples were expected, scored and not scored, with the reasons of the latter."""
+    """How many samples were expected, scored and not scored, with the reasons of the latter.
+
+    Attributes:
+        unknown: predictions for ids that the split does not have; they were left out.
+    """
 
     expected: int
     scored: int
     failed: int
+    unknown: int = 0
     reasons: dict[str, str] = Field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
-        """Whether every expected sample was scored."""
-        return self.failed == 0 and self.scored == self.expected
+        """Whether every expected sample was scored, and every prediction was for one."""
+        return self.failed == 0 and self.scored == self.expected and self.unknown == 0
+
+    @property
+    def shortfall(self) -> str:
+        """What is not complete, in words; nothing where nothing is."""
+        lacking = self.expected - self.scored
+        parts = (
+            f"{lacking:,} of {self.expected:,} not scored" if lacking or self.failed else "",
+            f"{self.unknown:,} predicted for no sample of the split" if self.unknown else "",
+        )
+        return ", ".join(filter(None, parts))
 
 
 class Score(_Record):

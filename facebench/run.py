@@ -24,7 +24,6 @@ from facebench.job import Job, Made, Source, floor_predictions, predictions
 from facebench.journal import Journal
 from facebench.keeping import Keeper
 from facebench.plan import Plan, Planned, Request, plan
-from facebench.protocols import linear
 from facebench.protocols.probe import Setting
 from facebench.record import Result
 from facebench.scoring import Measured, build_result, measure, save
@@ -92,7 +91,10 @@ def _run_job(job: Job, plan: Plan, watch: Watch) -> Result:
         return extractor.shards(samples, f"{job.dataset.name}/{name}")
 
     heads = plan.device if plan.device.startswith("cuda") else "cpu"  # float64, which MPS has not
-    probe = linear.fit(Setting(job.dataset, job.splits.train, job.splits.val, job.framing, shards, heads))
+    setting = Setting(
+        job.dataset, job.splits.train, job.splits.val, job.framing, shards, heads, job.model, next(iter(job.seeds), 0)
+    )
+    probe = job.protocol.fit(setting)
     clock.lap("fit")
     measured = _measure(job, predictions(probe, job.splits.test, shards(job.splits.test, "test")))
     clock.lap("predict")
@@ -108,7 +110,7 @@ def _run_job(job: Job, plan: Plan, watch: Watch) -> Result:
 def _run_floor(job: Job, watch: Watch) -> Result:
     clock = _Clock()
     watch.stage(job, "floor", len(job.splits.test))
-    floor = linear.fit_floor(job.dataset, job.splits.train, job.splits.val, job.framing)
+    floor = job.protocol.fit_floor(job.dataset, job.splits.train, job.splits.val, job.framing, job.model)
     made = floor_predictions(floor, job.splits.test)
     measured = _measure(job, made, on_sample=lambda _: watch.step(1, False))
     clock.lap("floor")
@@ -127,6 +129,11 @@ def _measure(job: Job, made: Source, on_sample: Callable[[Sample], None] = lambd
     return measured
 
 
+def _basis(job: Job) -> Mapping[str, Any]:
+    """What heads are coefficients of, where it is a file."""
+    return {} if job.model is None else {"basis": {"name": job.model.name, "sha256": job.model.sha256}}
+
+
 def _record(
     job: Job, measured: Measured, *, settings: Mapping[str, Any], timing: Mapping[str, float], subject: str
 ) -> Result:
@@ -137,11 +144,11 @@ def _record(
         job.splits.test,
         measured,
         subject=subject,
-        protocol=linear.NAME,
+        protocol=job.protocol.NAME,
         signature_fields=job.fields,
         backbone=None if job.backbone is None else job.backbone.record,
         seeds=job.seeds,
-        settings={**settings, "box": str(job.framing), "input_size": job.framing.size},
+        settings={**settings, **_basis(job), "box": str(job.framing), "input_size": job.framing.size},
         timing=timing,
     )
     full = save(result, measured, job.folder / "result.json")

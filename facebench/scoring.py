@@ -49,17 +49,19 @@ class Measured:
         table: statistics of the samples that were scored.
         failures: id of each sample that was not, with its reason.
         expected: number of samples of the split.
+        unknown: number of predictions that were for no sample of the split.
     """
 
     table: SampleTable
     failures: Mapping[str, str]
     expected: int
+    unknown: int = 0
 
     @property
     def counts(self) -> Counts:
         """Expected, scored and failed, with reasons."""
-        scored, failed = len(self.table.ids), len(self.failures)
-        return Counts(expected=self.expected, scored=scored, failed=failed, reasons=dict(self.failures))
+        scored, failed, reasons = len(self.table.ids), len(self.failures), dict(self.failures)
+        return Counts(expected=self.expected, scored=scored, failed=failed, unknown=self.unknown, reasons=reasons)
 
 
 def measure(
@@ -69,7 +71,7 @@ def measure(
     predictions: Predictions,
     *,
     settings: Mapping[str, str],
-    missing: Sequence[str] = (),
+    unusable: Mapping[str, str] | None = None,
     journal: Journal | None = None,
     workers: int = 1,
     on_sample: Callable[[Sample], None] = lambda _: None,
@@ -85,19 +87,19 @@ def measure(
         samples: the split, in its order.
         predictions: read one at a time.
         settings: choices of the evaluator (`mode`, `unit`).
-        missing: ids that are known to have no prediction.
+        unusable: ids that are known to have no prediction that could be read, with the reason.
         journal: keeps rows over an interruption.
         workers: threads that read and measure; more than one pays where the work is in compiled code. Order, journal
             and progress are as with one, and no more than twice as many samples are under way.
         on_sample: called after each sample.
     """
     known = dict(journal.rows()) if journal else {}
-    absent, failures, scored, rows = set(missing), dict[str, str](), list[Sample](), list[Statistics]()
+    refused, failures, scored, rows = unusable or {}, dict[str, str](), list[Sample](), list[Statistics]()
 
     def judge(sample: Sample) -> Statistics | DataError:
         try:
-            if sample.id in absent:
-                raise DataError("no prediction")
+            if sample.id in refused:
+                raise DataError(refused[sample.id])
             row = known.get(sample.id)
             return evaluator.measure(dataset, sample, predictions.read(sample), settings) if row is None else row
         except DataError as cause:

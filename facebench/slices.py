@@ -1,7 +1,7 @@
 """Facts about the samples of a set, in one file `slices.csv` in the set's folder.
 
     id,yaw,occluded_share,yaw=,skin=
-    train--000/train_000003a.jpg#12,80,-41.2,0.03,profile,dark
+    "0--Train/0_Train_000003a.jpg#12,80",-41.2,0.03,profile,dark
 
 A column whose name ends in `=` is a grouping: the sample belongs to the subset `yaw=profile`, and scores appear under
 keys such as `wflw/test/yaw=profile/nme-ioc`. Every other column is a fact of its own (a number where it reads as one).

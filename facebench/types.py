@@ -218,8 +218,9 @@ class Dataset:
         samples = _with_slices(self.load(folder, split), folder)
         chosen = tuple(s for s in samples if subset is None or subset in s.subsets)
         if not chosen:
-            where = f"{self.name}/{split}: no sample found below {self.locate(root)}"
-            raise DataError(f"{where}; `facebench data doctor {root}` says what is there")
+            there = ", ".join(sorted({name for s in samples for name in s.subsets}))
+            more = f"subsets with samples: {there}" if there else f"`facebench data doctor {root}` says what is there"
+            raise DataError(f"{self.name}/{subset or split}: no sample found below {folder}; {more}")
         return chosen
 
 

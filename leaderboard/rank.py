@@ -102,7 +102,7 @@ def _why_unranked(result: Result) -> str | None:
     if is_floor(result):
         return "floor"
     if not result.counts.complete:
-        return f"incomplete: {result.counts.expected - result.counts.scored:,} of {result.counts.expected:,} not scored"
+        return f"incomplete: {result.counts.shortfall}"
     score = headline(result)
     if score.value is None:
         return f"undefined: {score.reason or 'no reason given'}"

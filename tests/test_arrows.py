@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "framing": LEAVES | {"geometry", "images"},
     "features": LEAVES | {"geometry", "images", "framing", "backbones", "batches", "feature_cache"},
     "heads": LEAVES | {"geometry"},
-    "protocols": LEAVES | {"heads", "features", "framing"},
+    "protocols": LEAVES | {"geometry", "heads", "features", "framing"},
     "evaluators": LEAVES | {"geometry", "metrics", "datasets", "backbones", "heads", "protocols"},
     "synth": LEAVES | {"geometry", "datasets", "images", "slices", "journal"},  # journal: where the cache lies
     "leaderboard": {"errors", "record", "stats"},

@@ -104,10 +104,18 @@ def test_each_missing_piece_is_named_and_so_is_its_source(tmp_path: Path, datase
         if found is None:
             continue  # that piece was all there was to know it by
         assert piece.what in found.missing
-        assert found.state == (
-            "incomplete" if any(p.for_score for p in layout.pieces if p.what in found.missing) else "score-only"
-        )
+        needed = [p for p in layout.pieces if p.what in found.missing and p.what != "private test set"]
+        without = "incomplete" if any(p.for_score for p in needed) else "score-only"
+        assert found.state == (without if needed else "ready")
         assert any(piece.what in step and piece.source in step for step in found.todo)
+
+
+def test_300w_without_its_private_test_is_ready_and_says_where_that_is_had(tmp_path: Path) -> None:
+    lay(tmp_path, *(name for name in WHOLE["300w"] if "01_Indoor" not in name), "300w.zip.001")
+    sets, archives = diagnose(tmp_path)
+    assert (sets.state, sets.missing) == ("ready", ("private test set",))
+    assert "300W.zip.001" in sets.todo[0]
+    assert archives.state == "archive"
 
 
 @pytest.mark.parametrize("dataset", WHOLE)

@@ -13,6 +13,7 @@ import pytest
 
 from facebench.errors import DataError, UsageError
 from facebench.predictions import (
+    Fit,
     LabelFolder,
     check_ids,
     open_predictions,
@@ -89,7 +90,7 @@ def labels_of(tmp_path: Path, *names: str) -> LabelFolder:
 
 def test_a_folder_that_fits_has_nothing_missing(tmp_path: Path) -> None:
     found = labels_of(tmp_path, "a", "b")
-    assert check_ids(found, [sample("a"), sample("b")], allow_missing=False) == ()
+    assert check_ids(found, [sample("a"), sample("b")], allow_missing=False) == Fit({}, ())
 
 
 def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
@@ -103,15 +104,20 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
     assert "1 doubled ('a')" in text
     assert "2 missing ('b', 'c')" in text
     assert "4 unknown to this split ('x1', 'x2', 'x3', ...)" in text
-    with pytest.raises(DataError, match="1 doubled") as caught:
-        check_ids(found, [sample("a")], allow_missing=True)
-    assert "unknown" not in str(caught.value)
+    fit = check_ids(found, [sample(n) for n in ("b", "a")], allow_missing=True)
+    assert fit.unusable == {
+        "a": "2 predictions; which of them is meant cannot be known",
+        "b": "no prediction",
+    }
+    assert fit.unknown == ("x1", "x2", "x3", "x4")
 
 
 def test_missing_and_unknown_ids_pass_with_leave(tmp_path: Path) -> None:
     found = labels_of(tmp_path, "a", "other")
     samples = [sample(n) for n in ("b", "a", "c")]
-    assert check_ids(found, samples, allow_missing=True) == ("b", "c")
+    fit = check_ids(found, samples, allow_missing=True)
+    assert fit == Fit({"b": "no prediction", "c": "no prediction"}, ("other",))
+    assert check_ids(found, samples, allow_missing=True, also_known=["other"]).unknown == ()
     with pytest.raises(DataError, match="--allow-missing"):
         check_ids(found, samples, allow_missing=False)
 
@@ -127,7 +133,8 @@ def test_doubled_ids_in_npz_and_json_are_seen(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text('{"a": [[1, 2]], "b": [[1, 2]], "a": [[3, 4]]}')
     for name in ("p.npz", "p.json"):
         with pytest.raises(DataError, match=r"1 doubled \('a'\)"):
-            check_ids(read_landmarks(tmp_path / name), [sample("a"), sample("b")], allow_missing=True)
+            check_ids(read_landmarks(tmp_path / name), [sample("a"), sample("b")], allow_missing=False)
+        assert list(check_ids(read_landmarks(tmp_path / name), [sample("a")], allow_missing=True).unusable) == ["a"]
 
 
 def test_a_submission_folder_is_opened_for_scans(tmp_path: Path) -> None:
@@ -149,4 +156,4 @@ def test_the_rest_of_the_split_is_no_mistake_where_a_subset_is_scored(tmp_path: 
     found = labels_of(tmp_path, "a", "b", "stray")
     with pytest.raises(DataError, match=r"1 unknown to this split \('stray'\)"):
         check_ids(found, [sample("a")], allow_missing=False, also_known=["b"])
-    assert check_ids(found, [sample("a")], allow_missing=False, also_known=["b", "stray"]) == ()
+    assert check_ids(found, [sample("a")], allow_missing=False, also_known=["b", "stray"]) == Fit({}, ())

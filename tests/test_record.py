@@ -132,6 +132,13 @@ def test_complete_means_that_every_expected_sample_was_scored():
     assert Counts(expected=3, scored=3, failed=0).complete
     assert not Counts(expected=3, scored=2, failed=1).complete
     assert not Counts(expected=3, scored=2, failed=0).complete
+    assert not Counts(expected=3, scored=3, failed=0, unknown=1).complete
+
+
+def test_counts_say_what_is_not_complete():
+    assert Counts(expected=3, scored=3, failed=0).shortfall == ""
+    both = Counts(expected=3000, scored=2000, failed=1000, unknown=7)
+    assert both.shortfall == "1,000 of 3,000 not scored, 7 predicted for no sample of the split"
 
 
 def test_a_signature_is_sorted_and_reads_back():

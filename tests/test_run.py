@@ -234,6 +234,21 @@ def test_a_broken_test_picture_fails_alone(tmp_path: Path) -> None:
     assert "cut off" in result.counts.reasons["ibug/image_000"]
 
 
+def test_an_incomplete_row_is_made_again_once_its_picture_is_mended(tmp_path: Path) -> None:
+    world = write_300w(tmp_path, train=20, val=4, test=6)
+    victim = sorted((world / "300W" / "ibug").glob("*.jpg"))[0]
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:-40])
+    assert not _run(_request(world, tmp_path))[1].counts.complete
+    victim.write_bytes(whole)
+    planned = plan(_request(world, tmp_path), Registry())
+    assert [row.done is None for row in planned.rows] == [False, True]
+    mended = run(planned)[1]
+    anew = _run(_request(world, tmp_path / "anew"))[1]
+    assert mended.counts.complete
+    assert mended.scores == anew.scores
+
+
 def test_a_broken_training_picture_stops_the_run(tmp_path: Path) -> None:
     world = write_300w(tmp_path, train=20, val=4, test=6)
     victim = sorted((world / "300W" / "helen" / "trainset").glob("*.jpg"))[0]

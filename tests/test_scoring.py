@@ -199,7 +199,7 @@ def test_the_mark_of_a_drawn_set_reaches_its_samples(tmp_path):
 @pytest.mark.parametrize("workers", [2, 4])
 def test_threads_change_nothing(workers):
     points = POINTS | {"s1": np.array([[np.nan, 0.0]])}
-    (_, alone), (_, together) = (run(points, missing=["s2"], workers=w) for w in (1, workers))
+    (_, alone), (_, together) = (run(points, unusable={"s2": "no prediction"}, workers=w) for w in (1, workers))
     assert together.table.ids == alone.table.ids == ("s0", "s3")
     assert together.failures == alone.failures
     np.testing.assert_array_equal(together.table.columns["error"], alone.table.columns["error"])

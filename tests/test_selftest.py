@@ -35,6 +35,7 @@ def test_every_metric_of_every_task_is_right(checks):
         "nme-ipupil",
         "nme-diag",
         "nme-box",
+        "nme-boxmax",
         "nme-lmkbox",
         "fr-ioc",
         "auc-ioc",

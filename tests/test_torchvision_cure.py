@@ -170,6 +170,19 @@ def test_without_the_cure_the_trap_is_there_where_it_is_claimed() -> None:
         assert bare.returncode == 0, bare.stderr
 
 
+@pytest.mark.slow
+def test_code_of_the_user_that_imports_timm_meets_no_trap(tmp_path: Path) -> None:
+    if importlib.util.find_spec("timm") is None:
+        pytest.skip("no timm installed")
+    (tmp_path / "mine.py").write_text("def factory():\n    import timm\n    return timm.create_model('test_vit')\n")
+    code = """
+    from facebench.backbones.module import BACKBONE
+    print(BACKBONE.open("MINE:factory", None).record.name)
+    """
+    done = run(code.replace("MINE", str(tmp_path / "mine.py")))
+    assert done.stdout.strip() == "factory", done.stderr
+
+
 def test_importing_the_cure_imports_no_torch() -> None:
     done = run("import sys, facebench.torchvision_cure; print('torch' in sys.modules)")
     assert done.stdout.strip() == "False", done.stderr

@@ -29,6 +29,7 @@ from facebench.backbones.intermediates import as_backbone
 from facebench.backbones.weights import digest
 from facebench.errors import FacebenchError, UsageError
 from facebench.record import BackboneRecord
+from facebench.torchvision_cure import ensure_torchvision_imports
 from facebench.types import Backbone, BackboneSource
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def open_module(rest: str, input_size: int | None) -> Backbone:
     if not (where and colon and factory.isidentifier()):
         raise UsageError(f"module:{rest} names no factory; write {BACKBONE.grammar}")
     spec = f"module:{rest}"
+    ensure_torchvision_imports()  # the user's code may import timm before anything of ours does
     made = _call(_import(where, spec), factory, spec)
     if isinstance(made, Backbone):
         if input_size not in (None, made.input_size):

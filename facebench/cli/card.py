@@ -33,7 +33,7 @@ def print_card(result: Result) -> None:
         ]
         grid = [[part, f"{cells[part, metrics[0]].n:,}", *(_cell(cells[part, m]) for m in metrics)] for part in subsets]
     counts = result.counts
-    state = "" if counts.complete else f"; INCOMPLETE: {counts.failed:,} of {counts.expected:,} not scored, unranked"
+    state = "" if counts.complete else f"; INCOMPLETE: {counts.shortfall}, unranked"
     print_grid(
         header, grid, title=printable(f"{result.subject} on {result.dataset.name}/{result.dataset.split}{state}")
     )

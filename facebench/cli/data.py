@@ -10,6 +10,7 @@ import typer
 from facebench.cli import synth
 from facebench.cli.options import DataRoot, Json, Plugins, data_root, registry
 from facebench.errors import DataError, UsageError
+from facebench.slices import MARK
 
 if TYPE_CHECKING:
     from facebench.data_check import Report, Row
@@ -25,7 +26,7 @@ DatasetName = Annotated[str, typer.Argument(metavar="NAME", help="Data set: wflw
 @app.command("ids")
 def ids(
     name: DatasetName,
-    split: Annotated[str, typer.Option(help="Split or subset.")] = "test",
+    split: Annotated[str | None, typer.Option(help="Split or subset; the one that is scored if not given.")] = None,
     data: DataRoot = None,
     json: Json = False,
     plugin: Plugins = None,
@@ -35,7 +36,7 @@ def ids(
     root = data_root(data)
     rows = [
         {"id": s.id, "image": str(s.image), "box": None if s.box is None else [float(v) for v in s.box]}
-        for s in dataset.samples(root, split)
+        for s in dataset.samples(root, split or dataset.default_split)
     ]
     if json:
         from json import dumps
@@ -59,11 +60,13 @@ def verify(
     from facebench import data_check
 
     dataset: Dataset = registry(plugin).get("datasets", name)
-    report = data_check.verify(dataset, data_root(data), images=images)
+    root = data_root(data)
+    report = data_check.verify(dataset, root, images=images)
     _print_report(report, json=json)
     if not report.ok:
+        drawn = " (it was drawn by `data synth`)" if (dataset.locate(root) / MARK).is_file() else ""
         first = report.faults[0]
-        raise DataError(f"{name} is not as published: {len(report.faults)} faults; the first, {_fault(first)}")
+        raise DataError(f"{name} is not as published{drawn}: {len(report.faults)} faults; the first, {_fault(first)}")
 
 
 def _fault(row: Row) -> str:
@@ -109,12 +112,12 @@ def doctor(
         print(dumps([asdict(finding) for finding in findings], indent=2, default=str))
         return
     for finding in findings:
-        print(f"{finding.path}: {finding.dataset}, {finding.state}")
+        unknown = "archive of no known set" if finding.state == "archive" else "no data set recognised"
+        what = unknown if finding.dataset is None else f"{finding.dataset}, {finding.state}"
+        print(f"{finding.path}: {what}")
         for label, lines in (("found", finding.found), ("missing", finding.missing), ("next", finding.todo)):
             for i, line in enumerate(lines):
                 print(f"  {label if i == 0 else '':<8}{line}")
-    if not findings:
-        print(f"no data set recognised below {folder}; docs/data.md shows the layouts")
 
 
 def _examine(

@@ -26,7 +26,10 @@ class Kind(StrEnum):
     PLUGINS = "plugins"
 
 
-PROTOCOLS = {"linear": "the backbone is frozen; linear heads are fitted on its features"}
+PROTOCOLS = {
+    "linear": "the backbone is frozen; linear heads are fitted on its features",
+    "mapping": "the backbone is frozen; a small network maps its pooled features to a head (reconstruction)",
+}
 """How much of a backbone may learn, by name."""
 
 

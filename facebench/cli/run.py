@@ -30,9 +30,11 @@ class Protocol(StrEnum):
     """How much of the backbone may learn."""
 
     LINEAR = "linear"
+    MAPPING = "mapping"
 
 
 def run(
+    context: typer.Context,
     backbone: Annotated[
         list[str] | None,
         typer.Option(
@@ -51,6 +53,10 @@ def run(
     protocol: Annotated[Protocol, typer.Option(help="How much of the backbone may learn.")] = Protocol.LINEAR,
     data: DataRoot = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of all runs.")] = Path("runs"),
+    flame: Annotated[
+        Path | None,
+        typer.Option(help="NoW: heads are of this FLAME file (.npz, .pkl), not of a basis of the training heads."),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Split to score; the benchmark's own when not named.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many samples of each split.")] = None,
     size: Annotated[int | None, typer.Option(min=1, help="Input side of every backbone, pixels.")] = None,
@@ -64,12 +70,13 @@ def run(
     plugin: Plugins = None,
 ) -> None:
     """Judge backbones; without arguments, three small ones on a face world that is drawn here."""
-    del protocol  # linear is the only one so far; the option is there so that scripts can say what they mean
     from facebench.run import Request, plan
     from facebench.run import run as run_plan
 
     things = registry(plugin)
     named = (*(backbone or ()), *_checkpoints(checkpoints))
+    if not benchmark and _is_default(context, "data"):
+        data = None
     benchmarks, root, synthetic = _where(benchmark, data)
     request = Request(
         backbones=named or tuple(_default_backbones()),
@@ -78,6 +85,8 @@ def run(
         output=output,
         split=split,
         limit=limit,
+        protocol=protocol.value,
+        model=flame,
         seeds=_seeds(seeds),
         device=device,
         batch=batch,
@@ -104,6 +113,12 @@ def _checkpoints(pattern: str | None) -> tuple[str, ...]:
     if not files:
         raise UsageError(f"--checkpoints {pattern!r} matches no file")
     return tuple(f"paco-fr:{file}" for file in files)
+
+
+def _is_default(context: typer.Context, option: str) -> bool:
+    """Whether nothing on the command line names `option`: a root of FACEBENCH_DATA serves the verbs that need one."""
+    source = context.get_parameter_source(option)
+    return source is None or source.name != "COMMANDLINE"
 
 
 def _where(benchmark: list[str] | None, data: Path | None) -> tuple[tuple[str, ...], Path, bool]:

@@ -80,7 +80,7 @@ def score(
         album=None if pictures is None else Album(pictures, worst, tuple(draw or ())),
     )
     _show(result, json=json, output=output)
-    if not result.counts.complete and not allow_missing:
+    if result.counts.failed and not allow_missing:
         first, reason = next(iter(result.counts.reasons.items()))
         failed = f"{result.counts.failed} of {result.counts.expected} samples could not be scored"
         raise DataError(f"{failed}; the first, {first}: {reason}")
@@ -107,6 +107,7 @@ def _score(
     album: Album | None,
 ) -> Result:
     import time
+    from dataclasses import replace
 
     from facebench.journal import Journal
     from facebench.predictions import check_ids, open_predictions
@@ -119,7 +120,7 @@ def _score(
     found = open_predictions(dataset, path, settings=settings)
     whole, subset = dataset.select(split)
     others = [s.id for s in dataset.samples(root, whole)] if subset else []  # predictions for all serve for a part
-    missing = check_ids(found, samples, allow_missing=allow_missing, also_known=others)
+    fit = check_ids(found, samples, allow_missing=allow_missing, also_known=others)
     digest = found.digest()
     job = Journal.of(
         revision(samples), digest, f"{evaluator.name}.v{evaluator.version}", repr(sorted(settings.items()))
@@ -131,11 +132,12 @@ def _score(
             samples,
             found,
             settings=settings,
-            missing=missing,
+            unusable=fit.unusable,
             journal=job,
             workers=workers,
             on_sample=lambda _: step(),
         )
+    measured = replace(measured, unknown=len(fit.unknown))
     result = build_result(
         evaluator,
         dataset,

@@ -59,7 +59,8 @@ def load(root: Path, split: str) -> Sequence[Sample]:
 
 def _entry(where: str, line: str) -> tuple[str, PurePosixPath]:
     """Place and `<subject>/<challenge>/<picture>` of a line. Raises `DataError` where it is hostile or no such path."""
-    entry = PurePosixPath(*PurePosixPath(image_path(line, where).replace("\\", "/")).parts[-3:])
+    # What stands before the last three parts is never used, so it may be the root of another machine.
+    entry = PurePosixPath(*PurePosixPath(image_path(line.strip().lstrip("/"), where).replace("\\", "/")).parts[-3:])
     if len(entry.parts) != 3 or entry.suffix.lower() not in PICTURE_SUFFIXES:
         raise DataError(f"{where}: {line.strip()[:80]!r} is not <subject>/<challenge>/<picture>.jpg")
     if entry.parts[1] not in CHALLENGES:

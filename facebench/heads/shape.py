@@ -44,22 +44,31 @@ class MeshBasis:
         mean: (V + 7, 3) float64, vertices and landmarks of the mean head, in the unit of the training heads.
         components: (R, (V + 7) * 3) float64, orthonormal.
         faces: (F, 3) int64.
+        placings: times that a head is put on what the basis makes of it. A PCA of heads that were put on each other
+            holds what is left of their motion, and one is enough; a model from elsewhere does not.
     """
 
     mean: FloatArray
     components: FloatArray
     faces: IntArray
+    placings: int = 1
 
     def coefficients(self, scan: Scan, name: str) -> FloatArray:
         """Coefficients (R,) of a head, put on the mean by a rigid motion. Raises `DataError` for another topology."""
         points = _points(scan, self.mean.shape[0], self.faces, name)
-        placed = fit_similarity(points, self.mean, scale=False).apply(points)
-        return self.components @ (placed - self.mean).ravel()
+        found = np.zeros(len(self.components))
+        for _ in range(self.placings):
+            placed = fit_similarity(points, self._points(found), scale=False).apply(points)
+            found = self.components @ (placed - self.mean).ravel()
+        return found
 
     def scan(self, coefficients: FloatArray) -> Scan:
         """The head of `coefficients` (R,)."""
-        points = self.mean + (coefficients @ self.components).reshape(self.mean.shape)
+        points = self._points(coefficients)
         return Scan(Mesh(points[:-7], self.faces), points[-7:])
+
+    def _points(self, coefficients: FloatArray) -> FloatArray:
+        return np.asarray(self.mean + (coefficients @ self.components).reshape(self.mean.shape))
 
 
 def fit_basis(heads: Iterable[tuple[str, Scan]]) -> MeshBasis:

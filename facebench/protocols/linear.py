@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from facebench.errors import FacebenchError
 from facebench.framing import Framing
+from facebench.geometry.head_model import HeadModel
 from facebench.protocols import linear_landmarks, linear_parsing, linear_reconstruction
 from facebench.protocols.probe import Floor, Probe, Setting
 from facebench.types import Dataset, Sample
@@ -22,10 +23,10 @@ _FITS: Mapping[str, Callable[[Setting], Probe]] = {
     "parsing": linear_parsing.fit,
     "reconstruction": linear_reconstruction.fit,
 }
+TASKS = tuple(_FITS)
 _FLOORS: Mapping[str, Callable[[Dataset, Sequence[Sample], Sequence[Sample], Framing], Floor]] = {
     "landmarks": linear_landmarks.fit_floor,
     "parsing": linear_parsing.fit_floor,
-    "reconstruction": linear_reconstruction.fit_floor,
 }
 
 
@@ -39,9 +40,17 @@ def fit(setting: Setting) -> Probe:
     return _FITS[_known(setting.dataset)](setting)
 
 
-def fit_floor(dataset: Dataset, train: Sequence[Sample], val: Sequence[Sample], framing: Framing) -> Floor:
+def fit_floor(
+    dataset: Dataset,
+    train: Sequence[Sample],
+    val: Sequence[Sample],
+    framing: Framing,
+    model: HeadModel | None = None,
+) -> Floor:
     """The floor of the task of `dataset`: the mean of the training annotations, seen through `framing`."""
-    return _FLOORS[_known(dataset)](dataset, train, val, framing)
+    if _known(dataset) == "reconstruction":
+        return linear_reconstruction.fit_floor(train, model)
+    return _FLOORS[dataset.task](dataset, train, val, framing)
 
 
 def _known(dataset: Dataset) -> str:

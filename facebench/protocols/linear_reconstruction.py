@@ -1,4 +1,4 @@
-"""Reconstruction under the linear protocol: heads as coefficients of a basis of the training heads."""
+"""Reconstruction under the linear protocol: heads as coefficients of a basis of the training heads, or of a model."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from facebench.framing import Framing
+from facebench.geometry.head_model import HeadModel
+from facebench.heads.model_basis import model_basis
 from facebench.heads.shape import MeshBasis, fit_basis, fit_shape
 from facebench.protocols.probe import Setting
 from facebench.shapes import FloatArray
-from facebench.types import Dataset, Prediction, Sample, Scan, ScanFiles
+from facebench.types import Prediction, Sample, Scan, ScanFiles
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,11 +59,11 @@ class MeanHead:
 
 
 @dataclass(frozen=True, eq=False)
-class _Truth:
-    """What the heads of one training split are in their own basis; the same for every backbone.
+class Truth:
+    """What the heads of one training split are in their basis; the same for every backbone.
 
     Attributes:
-        basis: of the training heads.
+        basis: of the training heads, or of a model.
         known: subject to coefficients (R,), filled as they are asked for.
     """
 
@@ -75,31 +76,32 @@ class _Truth:
             self.known[sample.cluster] = self.basis.coefficients(_read(sample), sample.id)
         return self.known[sample.cluster]
 
+    def triples(self, setting: Setting, name: str) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Tokens, pooled features and coefficients of `train` or `val`, shard by shard. Raises `DataError`."""
+        import torch
+
+        for shard in setting.features(name):
+            coefficients = torch.from_numpy(np.stack([self.coefficients(sample) for sample in shard.samples]))
+            yield shard.tokens.to(setting.device), shard.pooled.to(setting.device), coefficients.to(setting.device)
+
 
 @lru_cache(maxsize=1)
-def _truth(train: tuple[Sample, ...]) -> _Truth:
-    """The basis of `train`; the rows of a table share their samples, so the second one finds it made."""
-    return _Truth(fit_basis(_heads(train)))
+def truth_of(train: tuple[Sample, ...], model: HeadModel | None) -> Truth:
+    """The basis of `train` or of `model`; the rows of a table share their samples, so the second one finds it made."""
+    heads = _heads(train)
+    return Truth(fit_basis(heads) if model is None else model_basis(model, heads))
 
 
 def fit(setting: Setting) -> ShapeProbe:
     """The reconstruction head, fitted and chosen. Raises `DataError`."""
-    import torch
-
-    truth = _truth(tuple(setting.train))
-
-    def triples(name: str) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        for shard in setting.features(name):
-            coefficients = torch.from_numpy(np.stack([truth.coefficients(sample) for sample in shard.samples]))
-            yield shard.tokens.to(setting.device), shard.pooled.to(setting.device), coefficients.to(setting.device)
-
-    return ShapeProbe(fit_shape(lambda: triples("train"), lambda: triples("val")), truth.basis, setting.device)
+    truth = truth_of(tuple(setting.train), setting.model)
+    head = fit_shape(lambda: truth.triples(setting, "train"), lambda: truth.triples(setting, "val"))
+    return ShapeProbe(head, truth.basis, setting.device)
 
 
-def fit_floor(dataset: Dataset, train: Sequence[Sample], val: Sequence[Sample], framing: Framing) -> MeanHead:
-    """The mean head of `train`."""
-    del dataset, val, framing
-    basis = _truth(tuple(train)).basis
+def fit_floor(train: Sequence[Sample], model: HeadModel | None) -> MeanHead:
+    """The mean head of `train`, as far as its basis can draw it."""
+    basis = truth_of(tuple(train), model).basis
     return MeanHead(basis.scan(np.zeros(len(basis.components))))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from facebench.errors import DataError
 from facebench.framing import Framing
+from facebench.geometry.head_model import HeadModel
 from facebench.types import Dataset, Prediction, Sample
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Setting:
         framing: how samples are cropped.
         shards: features of samples.
         device: torch's name of the device that heads compute on; it must know float64.
+        model: heads are coefficients of it; None for a basis of the training heads.
+        seed: of a head that is not fitted in closed form.
     """
 
     dataset: Dataset
@@ -36,6 +39,8 @@ class Setting:
     framing: Framing
     shards: Shards
     device: str
+    model: HeadModel | None = None
+    seed: int = 0
 
     def features(self, name: str) -> Iterator[Shard]:
         """Shards of `train` or `val`, all of whose pictures must be readable. Raises `DataError`."""
@@ -71,4 +76,33 @@ class Floor(Protocol):
 
     def predict(self, sample: Sample) -> Prediction:
         """The prediction for `sample`, in the frame of its stored picture. Raises `DataError`."""
+        ...
+
+
+class HeadProtocol(Protocol):
+    """How much of a backbone may learn, and by which heads: a module of `facebench.protocols`."""
+
+    @property
+    def NAME(self) -> str:  # noqa: N802  (a constant of the module)
+        """Name and version, as the signature holds it."""
+        ...
+
+    @property
+    def TASKS(self) -> tuple[str, ...]:  # noqa: N802
+        """Tasks that it has a head for."""
+        ...
+
+    def fit(self, setting: Setting) -> Probe:
+        """The head of the task, fitted and chosen. Raises `DataError` and `FacebenchError`."""
+        ...
+
+    def fit_floor(
+        self,
+        dataset: Dataset,
+        train: Sequence[Sample],
+        val: Sequence[Sample],
+        framing: Framing,
+        model: HeadModel | None = None,
+    ) -> Floor:
+        """The floor of the task of `dataset`: the mean of the training annotations, seen through `framing`."""
         ...

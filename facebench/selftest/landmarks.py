@@ -135,4 +135,6 @@ def _distance(name: str, dataset: Dataset, sample: Sample) -> float:
     else:
         assert sample.box is not None
         width, height = sample.box[2] - sample.box[0], sample.box[3] - sample.box[1]
+    if name == "boxmax":
+        return float(max(width, height))
     return math.hypot(width, height) if name == "diag" else math.sqrt(width * height)

@@ -1,8 +1,9 @@
 """The face outline as annotators draw it: along the jaw on the near side, along the visible edge on the far side.
 
 The line at 82° round the head from the eyes to the chin is the outline of a frontal face. Where a turned head hides
-it, each of its points slides forward to the place where the surface turns away from the camera. The points are then
-spread evenly along the line in the picture, as people place them.
+it, each of its points slides forward to the place where the surface turns away from the camera, though not past 24°,
+where the outline of a profile is that of nose and lips. The points are then spread evenly along the line in the
+picture, as people place them.
 """
 
 from __future__ import annotations

@@ -219,7 +219,7 @@ def _attributes(recipe: FaceRecipe, covered: float) -> dict[str, bool]:
     return {
         "pose": abs(camera.yaw) > 40 or abs(camera.pitch) > 18 or abs(camera.roll) > 24,
         "expression": recipe.expression.name not in _MILD,
-        "illumination": light.exposure < 0.5 or light.direction[2] < 0.45,
+        "illumination": bool(light.exposure < 0.5 or light.direction[2] < 0.45),
         "makeup": recipe.paint.makeup,
         "occlusion": covered > 0.06 or recipe.accessories.lens == DARK_LENS,
         "blur": recipe.degradation.blur > 1.0,

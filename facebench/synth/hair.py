@@ -113,6 +113,11 @@ def grown_at(surface: AnyArray, grid: Head, theta: AnyArray, y: AnyArray) -> Any
     return np.asarray(top * (1 - fy) + (grown[i + 1, j] * (1 - fx) + grown[i + 1, j + 1] * fx) * fy)
 
 
+def hat_height(theta: AnyArray, hat: AnyArray) -> AnyArray:
+    """Heights of the lower edge of the hat at angles in radians: `labels.hat_edge` for arrays."""
+    return np.asarray(hat[0] + hat[1] * np.cos(theta) + hat[2] * np.sin(theta))
+
+
 def loose_locks(rng: np.random.Generator, surface: AnyArray, style: HairStyle, hat: AnyArray) -> Piece:
     """Thin ribbons of hair that lift off the surface at their tips.
 
@@ -125,9 +130,10 @@ def loose_locks(rng: np.random.Generator, surface: AnyArray, style: HairStyle, h
     grid, count, steps = head(), style.cards, 5
     theta = rng.uniform(-np.pi / 2, 1.5 * np.pi, count)
     line = np.interp(np.degrees(theta), np.arange(-90, 271), style.hairline)
-    highest = np.minimum(112.0, hat[0] + hat[1] * np.cos(theta) + hat[2] * np.sin(theta) - 4.0)
+    highest = np.minimum(112.0, hat_height(theta, hat) - 4.0)
     root = line + 2 + rng.random(count) ** 0.8 * (highest - line - 2)
-    shown = root > line + 1.0
+    # Where the hat comes down over the hairline there is no lock: it would pierce the cloth.
+    shown = (root > line + 1.0) & (highest > line + 2.0)
     reach = rng.uniform(14, 34, count) * (1 + style.curl * 0.2)
     s = np.linspace(0, 1, steps)[None]
     drift = (rng.normal(size=count) * 0.10 + style.lean * 0.12)[:, None] * s
@@ -136,6 +142,7 @@ def loose_locks(rng: np.random.Generator, surface: AnyArray, style: HairStyle, h
     th = np.where(th > 1.5 * np.pi, th - 2 * np.pi, np.where(th < -np.pi / 2, th + 2 * np.pi, th))
     low = np.maximum(line - 5.0, -70.0)
     y = np.maximum(np.clip(root, -70, 112)[:, None] - reach[:, None] * s, low[:, None])
+    y = np.minimum(y, hat_height(th, hat) - 2.0)
     middle = grown_at(surface, grid, th, y)
     outward = middle - np.array([0.0, 25.0, -5.0])
     outward /= np.linalg.norm(outward, axis=-1, keepdims=True)
@@ -153,22 +160,23 @@ def loose_locks(rng: np.random.Generator, surface: AnyArray, style: HairStyle, h
     return Piece(vertices.reshape(-1, 3), faces, PART_HAIR, canon.reshape(-1, 4))
 
 
-def curtain(rng: np.random.Generator, style: HairStyle, highest: float) -> Piece:
+def curtain(rng: np.random.Generator, style: HairStyle, hat: AnyArray) -> Piece:
     """Long hair: a sheet round the back and sides of the head, ragged at its lower end.
 
     Args:
         rng: random numbers.
         style: the hair.
-        highest: where the sheet begins, mm (under a hat, lower).
+        hat: (3,) edge of the hat, under which the sheet begins.
     """
     rows, columns = 52, 89
     noise = textures()[2]
     degrees = np.linspace(style.opening, 360 - style.opening, columns)[None]
     th = np.radians(degrees)
-    y = np.broadcast_to(np.linspace(highest, -style.length, rows)[:, None], (rows, columns))
+    highest = np.minimum(100.0, hat_height(th, hat) + 6.0)
+    y = np.linspace(highest[0], -style.length, rows)
     width, middle, fore, _ = loft(np.maximum(y, 20.0))
     back = loft(np.maximum(y, 5.0))[3]
-    off = (style.volume + 3.0) * ramp(100, 60, y) + 1
+    off = (style.volume + 3.0) * ramp(0, 40, highest - y) + 1
     cos = np.cos(th)
     z = np.where(cos >= 0, middle + (fore - middle + off * 0.5) * cos, middle - (middle - back + off) * np.abs(cos))
     wave = 1 + 0.018 * np.sin(th * 23 + y * 0.05) + 0.010 * np.sin(th * 41 - y * 0.08 + 1)

@@ -97,7 +97,7 @@ def _ibug68() -> list[Point]:
 
 
 def _lapa106() -> list[Point]:
-    """LaPa: as WFLW, but thirteen points round the nose, one more at each pupil, and both pupils again at the end."""
+    """LaPa: as WFLW, but fifteen points on and round the nose, a pupil after each eye, and both pupils at the end."""
     sides = [(-9.5, -1.0), (-13.5, -31.0), (-18.2, -39.5), (-14.5, -45.4), (-7.0, -48.2)]
     nose = [_fixed(0, 3), _fixed(0, -11), _fixed(0, -24), _fixed(0, -36), *(_fixed(x, y) for x, y in sides)]
     nose += [_fixed(0, -49.2), *(_fixed(-x, y) for x, y in sides[::-1])]

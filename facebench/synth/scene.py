@@ -120,10 +120,9 @@ def _scaled(piece: Piece, scale: AnyArray) -> Piece:
 def _hair_pieces(recipe: FaceRecipe, surface: AnyArray, scale: AnyArray, rng: np.random.Generator) -> list[Piece]:
     """Curtain, bun and loose locks."""
     style, worn = recipe.person.hair, recipe.accessories
-    highest = 999.0 if worn.hat == "none" else float(worn.hat_line[0]) - 2.0
     pieces = []
     if style.length > 0:
-        pieces.append(_scaled(curtain(rng, style, min(100.0, highest)), scale))
+        pieces.append(_scaled(curtain(rng, style, worn.hat_line), scale))
     if style.bun > 0 and worn.hat == "none":
         pieces.append(_scaled(bun(style), scale))
     if style.cards > 0:

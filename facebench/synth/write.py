@@ -70,7 +70,7 @@ def write_world(
         val=_val(chosen, train, val),
         test=_positive("--test", test),
         seed=seed,
-        size=size or chosen.size,
+        size=chosen.size if size is None else size,
         supersample=supersample,
         scan_vertices=scan_vertices,
     )
@@ -93,7 +93,7 @@ def write_faces(
     The arguments are those of `write_world`, and so are the errors.
     """
     chosen = find_layout(FACES)
-    order = Order(FACES, _positive("-n", n), 0, 0, seed, size or chosen.size, supersample)
+    order = Order(FACES, _positive("-n", n), 0, 0, seed, chosen.size if size is None else size, supersample)
     return _write(chosen, order, out, overwrite=overwrite, workers=workers, on_face=on_face)
 
 

@@ -56,6 +56,11 @@ def test_a_submission_folder_is_scored_as_it_is(world, capsys):
     assert "mode:converged" in record(world, capsys, "--mode", "converged")["signature"]
 
 
+def test_the_ids_to_predict_are_those_that_are_scored(world, capsys):
+    assert execute(["data", "ids", "now", "--data", str(world), "--json"]) == 0
+    assert [row["id"] for row in json.loads(capsys.readouterr().out)] == IDS
+
+
 def test_a_challenge_is_a_split(world, capsys):
     found = record(world, capsys, "--split", "selfie")
     mine = np.concatenate([scan_distances(SCANS[name[0]], p) for name, p in PREDICTED.items() if "/selfie/" in name])

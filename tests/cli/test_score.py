@@ -36,7 +36,7 @@ def test_json_is_the_whole_record(data, predictions, capsys):
     assert values["300w/test/full/auc8-ioc"] == pytest.approx(0.625)
     # Only 5 % is not above 5 %: the comparison is strict. 4 % and 5 % give 0.2 and 0 of the area.
     assert values["300w/test/full/fr5-ioc"] == 0.0
-    assert record["counts"] == {"expected": 5, "scored": 5, "failed": 0, "reasons": {}}
+    assert record["counts"] == {"expected": 5, "scored": 5, "failed": 0, "unknown": 0, "reasons": {}}
     assert record["predictions"]["name"] == "predictions.npz"
 
 
@@ -89,6 +89,36 @@ def test_allowed_missing_ones_make_an_incomplete_unranked_row(data, predictions,
     assert execute(["leaderboard", str(record)]) == 0
     row = next(line for line in capsys.readouterr().out.splitlines() if "part" in line or "predictions" in line)
     assert row.startswith("–")
+
+
+def add_one(predictions, name):
+    with np.load(predictions) as found:
+        ids, points = [*found["ids"], name], found["points"]
+    np.savez(predictions, ids=np.array(ids), points=np.concatenate([points, points[:1]]))
+
+
+@pytest.mark.parametrize(
+    ("name", "counts", "said"),
+    [
+        ("ibug/e", (4, 1, 0), "ibug/e: 2 predictions; which of them is meant cannot be known"),
+        ("ibug/z", (5, 0, 1), "1 predicted for no sample of the split"),
+    ],
+)
+def test_doubled_and_unknown_ones_are_refused_or_make_an_unranked_row(
+    data, predictions, tmp_path, capsys, name, counts, said
+):
+    add_one(predictions, name)
+    record = tmp_path / "part.json"
+    assert score(predictions, "--data", data, "-o", record) == 3
+    assert f"('{name}')" in capsys.readouterr().err
+    assert score(predictions, "--data", data, "--allow-missing", "-o", record) == 0
+    assert "INCOMPLETE" in capsys.readouterr().out
+    (result,) = read_results(record)
+    assert (result.counts.scored, result.counts.failed, result.counts.unknown) == counts
+    assert execute(["leaderboard", str(record)]) == 0
+    out = capsys.readouterr().out
+    assert next(line for line in out.splitlines() if "predictions " in line).startswith("–")
+    assert said in out
 
 
 def test_a_nan_prediction_fails_its_face_only_and_exits_3(data, predictions, tmp_path, capsys):

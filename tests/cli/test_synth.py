@@ -30,6 +30,21 @@ def test_options_reach_the_writer(tmp_path):
     assert [len(lapa.samples(tmp_path, split)) for split in ("train", "val", "test")] == [3, 2, 1]
 
 
+def test_ids_are_those_of_the_split_that_is_scored(tmp_path, capsys):
+    """NoW is scored on its validation list; the official test list holds pictures alone, and is not drawn."""
+    assert execute(["data", "synth", "now", "--train", "2", "--test", "4", *SMALL, "-o", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert execute(["data", "ids", "now", "--data", str(tmp_path)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_verify_says_that_a_set_is_drawn(tmp_path, capsys):
+    assert execute(["data", "synth", "lapa", "--train", "1", "--test", "1", *SMALL, "-o", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert execute(["data", "verify", "lapa", "--data", str(tmp_path)]) == 3
+    assert "lapa is not as published (it was drawn by `data synth`): 3 faults" in capsys.readouterr().err
+
+
 def test_faces_without_labels(tmp_path, capsys):
     assert execute(["data", "synth", "faces", "-n", "2", *SMALL, "-o", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'faces'}\n"
@@ -85,3 +100,12 @@ def test_a_group_of_slices_is_scored_like_a_split(tmp_path, capsys):
     nme = np.mean([100 / np.linalg.norm(s.target.points[45] - s.target.points[36]) for s in members])
     assert row[1] == str(len(members))
     assert float(row[2]) == pytest.approx(nme, rel=1e-2)
+
+
+def test_a_group_that_no_sample_is_in_is_named_with_those_that_are_there(tmp_path, capsys):
+    assert execute(["data", "synth", "lapa", "--train", "1", "--test", "1", *SMALL, "-o", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert execute(["data", "ids", "lapa", "--data", str(tmp_path), "--split", "yaw=profil"]) == 3
+    message = capsys.readouterr().err
+    assert "lapa/yaw=profil: no sample found" in message
+    assert "yaw=" in message.partition("subsets with samples: ")[2]

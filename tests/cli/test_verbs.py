@@ -8,6 +8,8 @@ import pytest
 
 import facebench
 from facebench.cli import execute
+from facebench.errors import DataError
+from facebench.synth import embedded
 
 
 def test_version(capsys):
@@ -65,6 +67,34 @@ def test_data_verify_of_a_half_copied_set_is_exit_3(data, capsys):
 def test_doctor_recognises_the_layout(data, capsys):
     assert execute(["data", "doctor", str(data)]) == 0
     assert "300w" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], 3, "drawn here"),  # README exports FACEBENCH_DATA; the plain command is still the made world
+        (["-e", "wflw"], 3, "no WFLW_annotations"),
+        (["--data", "."], 2, "name it with -e"),
+    ],
+)
+def test_run_draws_faces_where_no_benchmark_is_named(data, monkeypatch, capsys, words, code, said):
+    def draw(*_args, **_kwargs):
+        raise DataError("drawn here")
+
+    monkeypatch.setattr(embedded, "embedded_world", draw)
+    monkeypatch.setenv("FACEBENCH_DATA", str(data))
+    assert execute(["run", "-b", "pixels", *words]) == code
+    assert said in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_doctor_of_a_folder_without_a_set_says_so(tmp_path, capsys):
+    (tmp_path / "photos.zip").write_bytes(b"PK")
+    (tmp_path / "empty").mkdir()
+    for folder, said in ((tmp_path, "photos.zip: archive of no known set"), (tmp_path / "empty", "no data set recog")):
+        assert execute(["data", "doctor", str(folder)]) == 0
+        out = capsys.readouterr().out
+        assert said in out
+        assert "None" not in out
 
 
 def test_leaderboard_of_nothing_is_exit_3(tmp_path, capsys):

@@ -67,8 +67,8 @@ def world(tmp_path: Path) -> Path:
 def scores(world: Path, settings: Mapping[str, str]) -> tuple[dict[str, float | None], Mapping[str, str]]:
     samples = DATASET.samples(world, "val")
     predictions = open_predictions(DATASET, world / "predicted")
-    missing = check_ids(predictions, samples, allow_missing=True)
-    measured = measure(EVALUATOR, DATASET, samples, predictions, settings=settings, missing=missing)
+    unusable = check_ids(predictions, samples, allow_missing=True).unusable
+    measured = measure(EVALUATOR, DATASET, samples, predictions, settings=settings, unusable=unusable)
     found = reduce_scores(EVALUATOR.metrics(DATASET), DATASET, "val", None, measured.table)
     return {score.key: score.value for score in found}, measured.failures
 

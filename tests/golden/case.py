@@ -1,8 +1,8 @@
 """A golden case: what an official code was fed, what it gave, and how both are read from a file.
 
 Format: `{meta, shared_inputs, cases: [{id, inputs, params, expected, atol, source, ...}]}`. `{"$ref": name}` stands for
-`shared_inputs[name]`, `{"__float__": "nan"}` for a number JSON cannot hold. `atol` is absolute; null means that the
-values only inform.
+`shared_inputs[name]`, which may itself refer to others, `{"__float__": "nan"}` for a number JSON cannot hold; null
+among expected numbers is NaN too. `atol` is absolute; null means that the values only inform.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class Case:
 def read_cases(path: Path) -> tuple[Case, ...]:
     """Every case of a file."""
     content = json.loads(path.read_text(encoding="utf-8"))
-    shared = resolve(content.get("shared_inputs", {}), {})
+    raw = content.get("shared_inputs") or {}
+    shared = {name: resolve(value, raw) for name, value in raw.items()}
     cases = tuple(_read(entry, shared) for entry in content["cases"])
     assert cases, f"{path} holds no case"
     ids = [case.id for case in cases]
@@ -62,16 +63,20 @@ def _read(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Case:
     source = entry.get("source") or {}
     symbol = " ".join(str(source.get(part, "")) for part in ("repo", "symbol")) if isinstance(source, dict) else source
     inputs, params = (resolve(entry.get(part) or {}, shared) for part in ("inputs", "params"))
-    return Case(entry["id"], inputs, params, resolve(entry["expected"], shared), entry["atol"], str(symbol), shared)
+    expected = resolve(entry["expected"], shared)
+    named = expected if isinstance(expected, Mapping) else {"value": expected}
+    return Case(entry["id"], inputs, params, named, entry["atol"], str(symbol), shared)
 
 
 def resolve(value: Any, shared: Mapping[str, Any]) -> Any:
-    """`value` with references and special floats put in."""
+    """`value` with references and special floats put in. Raises `ValueError` for a reference of another form."""
     if isinstance(value, Mapping):
         if set(value) == {"$ref"}:
-            return shared[value["$ref"]]
+            return resolve(shared[value["$ref"]], shared)
         if set(value) == {"__float__"}:
             return float(value["__float__"])
+        if {"$ref", "__float__"} & set(value):
+            raise ValueError(f"a reference or special float has nothing beside it; found {sorted(value)}")
         return {key: resolve(part, shared) for key, part in value.items()}
     return [resolve(part, shared) for part in value] if isinstance(value, list) else value
 
@@ -84,7 +89,13 @@ def differences(expected: Any, found: Any, atol: float, path: str = "") -> Itera
                 yield f"{path}{key}: expected, but not computed"
             else:
                 yield from differences(part, found[key], atol, f"{path}{key}.")
-    elif isinstance(expected, str) or expected is None or isinstance(expected, bool):
+    elif isinstance(expected, list) and any(isinstance(part, (Mapping, str)) for part in expected):
+        if not isinstance(found, (list, tuple)) or len(found) != len(expected):
+            yield f"{path[:-1]}: expected {len(expected)} entries, found {found!r}"
+            return
+        for k, pair in enumerate(zip(expected, found, strict=True)):
+            yield from differences(*pair, atol, f"{path}{k}.")
+    elif isinstance(expected, (str, bool)):
         if expected != found:
             yield f"{path[:-1]}: expected {expected!r}, found {found!r}"
     else:
@@ -92,7 +103,11 @@ def differences(expected: Any, found: Any, atol: float, path: str = "") -> Itera
 
 
 def _unequal_numbers(expected: Any, found: Any, atol: float, path: str) -> Iterator[str]:
-    wanted, got = np.asarray(expected, dtype=np.float64), np.asarray(found, dtype=np.float64)
+    try:
+        wanted, got = (np.asarray(value, dtype=np.float64) for value in (expected, found))
+    except (TypeError, ValueError):
+        yield f"{path}: expected numbers, found {found!r}"
+        return
     if wanted.shape != got.shape:
         yield f"{path}: expected shape {wanted.shape}, found {got.shape}"
         return

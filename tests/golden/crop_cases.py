@@ -34,7 +34,7 @@ def farl_crop(case: Case) -> Mapping[str, Any]:
     """
     size = float(case.params.get("size", 512))
     if "box_y1x1y2x2" in case.inputs:
-        y0, x0, y1, x1 = np.ravel(case.array("box_y1x1y2x2"))
+        y0, x0, y1, x1 = np.atleast_2d(case.array("box_y1x1y2x2"))[int(case.inputs.get("image", 0))]
     else:
         (cx, cy), half = case.inputs["center"], 100 * float(case.inputs["scale"])
         y0, x0, y1, x1 = cy - half, cx - half, cy + half, cx + half
@@ -42,7 +42,8 @@ def farl_crop(case: Case) -> Mapping[str, Any]:
     found: dict[str, Any] = {"box_y1x1y2x2": [y0, x0, y1, x1], "crop_matrix": scaling(factor, centre, middle)}
     for text in ("0p8", "1p0"):
         found[f"crop_matrix_scale{text}"] = scaling(float(text.replace("p", ".")) * factor, centre, middle)
-    chosen = float(case.params.get("scale_mu", 0.8))
+    usual = 1.0 if "aflw" in case.id else 0.8  # AFLW crops the annotated box as it is
+    chosen = float(case.params.get("scale_mu", case.inputs.get("scale_mu", usual)))
     if "warped_points" in case.inputs:
         found["image_points"] = inverse_points(scaling(chosen * factor, centre, middle), case.array("warped_points"))
     return found
@@ -75,10 +76,11 @@ def hrnet_matrix(centre: Sequence[float], scale: float, size: Sequence[int]) -> 
 
 
 def transform_pixel(case: Case) -> Mapping[str, Any]:
-    """HRNet `transform_pixel`: 1-based points, cut to whole pixels on the way out."""
-    matrix = hrnet_matrix(case.inputs["center"], float(case.inputs["scale"]), case.inputs["out"])
+    """HRNet `get_transform` and `transform_pixel`: 1-based points, cut to whole pixels on the way out."""
+    size = next(given[k] for given in (case.inputs, case.params) for k in ("out", "res", "output_size") if k in given)
+    matrix = hrnet_matrix(case.inputs["center"], float(case.inputs["scale"]), size)
     back = np.linalg.inv(matrix)
-    found = {}
+    found: dict[str, Any] = {"matrix": matrix, "t": matrix, "inverse_matrix": back}
     for key, name, transform in (("inverse", "pt", back), ("forward", "fwd_pt", matrix)):
         if name in case.inputs:
             exact = transform[:2, :2] @ (case.array(name) - 1) + transform[:2, 2]
@@ -132,6 +134,6 @@ FAMILIES = (
     (r"^crop\.farl", farl_crop),
     (r"^crop\.(star|adnet)", star_crop),
     (r"^crop\.spiga", spiga_crop),
-    (r"transform_pixel", transform_pixel),
+    (r"transform_pixel|^crop\.hrnet", transform_pixel),
     (r"^warp\.farl|^warp\.", farl_warp),
 )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 
 from facebench.schemes import CELEB19
-from facebench.synth.face import draw_recipe, render_face
-from facebench.synth.labels import CELEB_OF, CELEB_PARTS, EYE_L, EYE_R, LAPA_OF, SKIN, label_maps
+from facebench.synth.accessories import Shares
+from facebench.synth.face import STYLES, draw_recipe, render_face, trace_face
+from facebench.synth.labels import CELEB_OF, CELEB_PARTS, EYE_L, EYE_R, HAIR, HAT, LAPA_OF, SKIN, label_maps
 
 PART_OF_CLASS = {
     "eyeglasses": "eye_g", "l-eye": "l_eye", "r-eye": "r_eye", "l-brow": "l_brow", "r-brow": "r_brow", "l-ear": "l_ear",
@@ -110,3 +113,19 @@ def test_the_majority_of_samples_names_a_pixel():
     assert (lapa[0, 0], celeb[0, 0], under[0, 0]) == (1, 3, True)
     label_maps(material, np.full((2, 2), 1, np.uint8), LAPA_OF, CELEB_OF, 2, lapa, celeb, under)
     assert (lapa[0, 0], celeb[0, 0], under[0, 0]) == (4, 5, True)
+
+
+def test_no_hair_pierces_a_hat(monkeypatch):
+    """No patch of hair that is seen is an island in the cloth; a brim from below is a background of its own."""
+    monkeypatch.setitem(STYLES, "hatted", dataclasses.replace(STYLES["wild"], worn=Shares(0, 0, 1, 0, 0, 0, 0)))
+    recipes = [draw_recipe(seed, seed, style="hatted") for seed in range(90)]
+    beanies = [recipe for recipe in recipes if recipe.accessories.hat == "beanie"]
+    assert len(beanies) > 20
+    for recipe in beanies:
+        material = trace_face(recipe).material
+        assert (material == HAT).any()
+        count, patches = cv2.connectedComponents((material == HAIR).astype(np.uint8), connectivity=8)
+        for k in range(1, count):
+            patch = (patches == k).astype(np.uint8)
+            rim = (cv2.dilate(patch, np.ones((3, 3), np.uint8)) > 0) & (patch == 0)
+            assert not (material[rim] == HAT).all(), (recipe.image_seed, np.argwhere(patch)[0])

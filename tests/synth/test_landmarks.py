@@ -149,15 +149,17 @@ def test_the_order_is_that_of_real_annotations(shared_data, path, scheme):
             assert np.linalg.norm(swapped - real, axis=1).mean() > error.mean()
 
 
-def test_the_far_contour_slides_along_the_visible_outline():
+@pytest.mark.parametrize("yaw", [-50, -35, 40, 55])
+def test_the_far_contour_slides_along_the_visible_outline(yaw):
     """At a large yaw the points of the far side lie on the edge of the head, not inside the face."""
-    recipe = dataclasses.replace(draw_recipe(7, 1, style="frontal"), camera=Camera(yaw=55))
-    trace = trace_face(recipe)
-    points = trace.points[20:30, :2]  # image right: the far side of a face that looks to the image right
+    recipe = dataclasses.replace(draw_recipe(7, 1, style="frontal"), camera=Camera(yaw=yaw))
+    trace, side = trace_face(recipe), np.sign(yaw)
+    # The far side of a face that looks to the image right is the image right one.
+    points = trace.points[20:30, :2] if side > 0 else trace.points[3:13, :2]
     for x, y in points:
         row = trace.hit[int(y)] >= 0
-        edge = np.flatnonzero(row & (trace.part[int(y)] == 0)).max()
-        assert x > edge - 40
+        edge = (side * np.flatnonzero(row & (trace.part[int(y)] == 0))).max()
+        assert side * x > edge - 40
     gaps = [edge_distance(trace, x, y) for x, y in points]
     assert np.median(gaps) < 2.5
 

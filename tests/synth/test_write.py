@@ -123,6 +123,7 @@ def test_val_of_a_set_without_one_of_its_own(tmp_path, train, val, found):
         ("faces", {"train": 1, "test": 1}, "-n N"),
         ("wflw", {"train": 1, "test": 1, "seed": -1}, "--seed -1"),
         ("wflw", {"train": 1, "test": 1, "size": 8}, "--size 8"),
+        ("wflw", {"train": 1, "test": 1, "size": 0}, "--size 0"),
         ("wflw", {"train": 1, "test": 1, "size": 4096}, "--size 4096"),
         ("wflw", {"train": 1, "test": 1, "workers": 0}, "--workers 0"),
         ("wflw", {"train": 2**26 + 1, "test": 1}, "at most"),

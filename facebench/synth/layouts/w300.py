@@ -11,8 +11,8 @@ from pathlib import Path
 from facebench.synth.layouts.drawing import draw, jpeg, landmark_facts, png
 from facebench.synth.layouts.layout import Entry, Job, Layout, Made, Order, held_out, job, name_for
 
-# Shares of the packages: train 337 + 2000 + 811, common 330 + 224 (PROTOCOLS of 300W), in tenths.
-_TRAIN = ("afw", *["helen/trainset"] * 6, *["lfpw/trainset"] * 3)
+# Shares of the packages: train 337 + 2000 + 811, common 330 + 224, in tenths; in an order by which small sets have all.
+_TRAIN = ("afw", *(["lfpw/trainset"] + ["helen/trainset"] * 2) * 3)
 _COMMON = ("helen/testset", "lfpw/testset", "helen/testset", "lfpw/testset", "helen/testset")
 _CHALLENGE, _FULL = 135, 689
 
