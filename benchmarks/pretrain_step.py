@@ -23,11 +23,11 @@ import torch
 
 from pretrain.batch import Batch, Clock
 from pretrain.config import PretrainConfig
-from pretrain.encoder import embed, encode, normalised
-from pretrain.masked_model import MaskedModel
-from pretrain.masking import draw_mask
-from pretrain.methods import build_method
-from pretrain.regions import region_map
+from pretrain.method.encoder import embed, encode, normalised
+from pretrain.method.masked_model import MaskedModel
+from pretrain.method.masking import draw_mask
+from pretrain.method.methods import build_method
+from pretrain.method.regions import region_map
 
 STEPS = 100
 

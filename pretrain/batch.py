@@ -21,7 +21,7 @@ class Batch:
     Attributes:
         images: (N, 3, S, S) float32, RGB in [0, 1].
         replaced: (N, L) bool, the patches that are replaced, row by row; the same number in each picture.
-        regions: (N, L) int64, the region of each patch, an index into `pretrain.regions.REGIONS`.
+        regions: (N, L) int64, the region of each patch, an index into `pretrain.method.regions.REGIONS`.
         ids: names of the pictures in the shards.
         first: place of the first picture in the global batch of the step, so that random draws can be those of the
             whole batch.

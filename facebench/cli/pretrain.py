@@ -38,9 +38,9 @@ def train(
 
     resolved = read_config(config, settings or ())
     from facebench.cli.pretrain_progress import watching
-    from pretrain.processes import joined
-    from pretrain.source import ShardSource
-    from pretrain.train import train as run_training
+    from pretrain.data.source import ShardSource
+    from pretrain.training.processes import joined
+    from pretrain.training.train import train as run_training
 
     with joined(device, patience=patience) as processes:
         source = ShardSource(resolved, processes.device)
@@ -67,9 +67,9 @@ def export(
 ) -> None:
     """Write the encoder of a run, with timm's names, for `facebench run -b paco-fr:FILE`."""
     _check_extra()
-    from pretrain.checkpoint import newest
-    from pretrain.export import export as write
-    from pretrain.folder import RunFolder
+    from pretrain.training.checkpoint import newest
+    from pretrain.training.export import export as write
+    from pretrain.training.folder import RunFolder
 
     path = newest(RunFolder(run), note=say) if run.is_dir() else run
     if path is None:

@@ -16,7 +16,7 @@ from pretrain.prepare.options import LEAK_DISTANCE, Options
 
 if TYPE_CHECKING:
     from facebench.types import Dataset
-    from pretrain.manifest import Manifest
+    from pretrain.data.manifest import Manifest
     from pretrain.prepare.detect import Detector
     from pretrain.prepare.hashes import Evaluation
 

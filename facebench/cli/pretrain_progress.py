@@ -13,7 +13,7 @@ from facebench.cli.progress import PLAIN_SECONDS, duration, say
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from pretrain.monitor import Watch
+    from pretrain.training.monitor import Watch
 
 SHOWN = ("rec", "align", "perplexity", "used", "context_gain")
 """What a line says beside loss and speed, where the method has it."""
@@ -40,7 +40,7 @@ def _bar() -> Iterator[Progress]:
 
 
 def _on_bar(bar: Progress) -> Watch:
-    from pretrain.monitor import Watch
+    from pretrain.training.monitor import Watch
 
     task = bar.add_task("", total=None, told="")
     return Watch(
@@ -59,7 +59,7 @@ class _Plain:
         self._told = -PLAIN_SECONDS
 
     def watch(self) -> Watch:
-        from pretrain.monitor import Watch
+        from pretrain.training.monitor import Watch
 
         return Watch(begin=self._begin, line=self._line, note=lambda text: say(f"note: {text}"))
 

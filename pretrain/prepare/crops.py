@@ -14,11 +14,11 @@ from facebench.geometry.similarity import fit_similarity
 from facebench.images import decode_image, decode_label_map
 from facebench.schemes import LAPA11
 from facebench.shapes import ByteArray, FloatArray
+from pretrain.method.regions import CANVAS, TEMPLATE, five_points
 from pretrain.prepare.faces import Face, choose, parse_faces, whole_picture
 from pretrain.prepare.hashes import phash
 from pretrain.prepare.items import Item, Made, Reason, Rejected
 from pretrain.prepare.options import Options
-from pretrain.regions import CANVAS, TEMPLATE, five_points
 
 if TYPE_CHECKING:
     from pretrain.prepare.detect import Detector

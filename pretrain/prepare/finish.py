@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from facebench.errors import DataError
-from pretrain.index import FILE as INDEX_FILE
-from pretrain.index import joined
-from pretrain.manifest import FILE as MANIFEST_FILE
-from pretrain.manifest import Manifest, ShardEntry, content_digest
+from pretrain.data.index import FILE as INDEX_FILE
+from pretrain.data.index import joined
+from pretrain.data.manifest import FILE as MANIFEST_FILE
+from pretrain.data.manifest import Manifest, ShardEntry, content_digest
 from pretrain.prepare.collect import Collection
 from pretrain.prepare.parts import Part, rejection_line, rejection_lines
 from pretrain.prepare.staging import drop

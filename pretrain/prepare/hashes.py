@@ -17,7 +17,7 @@ from facebench.errors import DataError
 from facebench.images import read_image
 from facebench.ordered import in_order
 from facebench.shapes import AnyArray, ByteArray
-from pretrain.manifest import LeakCheck
+from pretrain.data.manifest import LeakCheck
 
 
 def phash(image: ByteArray) -> int:

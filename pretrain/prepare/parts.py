@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pretrain.index import Row, table_of
+from pretrain.data.index import Row, table_of
 from pretrain.prepare.items import Rejected
 from pretrain.prepare.staging import Staging
 

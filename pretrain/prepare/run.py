@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from facebench.errors import UsageError
 from facebench.ordered import in_order
-from pretrain.manifest import Manifest
+from pretrain.data.manifest import Manifest
 from pretrain.prepare.collect import Collection
 from pretrain.prepare.crops import Maker
 from pretrain.prepare.finish import finish

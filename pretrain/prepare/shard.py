@@ -14,7 +14,7 @@ import tarfile
 import zlib
 from pathlib import Path
 
-from pretrain.index import Row
+from pretrain.data.index import Row
 from pretrain.prepare.items import Made
 
 _HEADER = 512

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from facebench.errors import DataError
-from pretrain.manifest import FILE as MANIFEST
+from pretrain.data.manifest import FILE as MANIFEST
 
 
 @dataclass(frozen=True)

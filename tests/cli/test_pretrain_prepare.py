@@ -13,7 +13,7 @@ import pytest
 
 from facebench.cli import execute
 from facebench.synth.write import write_faces
-from pretrain.shards import Shards
+from pretrain.data.shards import Shards
 from tests.drawn_faces import draw, write_300w
 from tests.pretrain.made_sources import contents, rejections, write_folder
 from tests.source_tree import ROOT

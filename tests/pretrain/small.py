@@ -10,9 +10,9 @@ import torch
 
 from pretrain.batch import Batch, Clock
 from pretrain.config import PretrainConfig
-from pretrain.masking import draw_mask
-from pretrain.methods import build_method
-from pretrain.regions import region_map
+from pretrain.method.masking import draw_mask
+from pretrain.method.methods import build_method
+from pretrain.method.regions import region_map
 
 SIZE, SIDE, GRID, TOKENS = 32, 8, 4, 16
 PATCHES, REPLACED, PIXELS = GRID**2, 12, 3 * SIDE**2

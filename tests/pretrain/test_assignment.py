@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pretrain.assignment import hungarian, nearest, pixel_distances, sinkhorn
+from pretrain.method.assignment import hungarian, nearest, pixel_distances, sinkhorn
 
 
 def costs_of(*shape, seed=0):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pretrain.encoder import embed, encode
-from pretrain.methods import METHODS
+from pretrain.method.encoder import embed, encode
+from pretrain.method.methods import METHODS
 from tests.pretrain.small import PATCHES, PIXELS, at, small_batch, small_method
 
 

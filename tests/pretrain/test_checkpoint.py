@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from facebench.errors import DataError, FacebenchError, UsageError
-from pretrain import checkpoint as checkpoints
-from pretrain.checkpoint import Checkpoint, load, load_method, newest, save
-from pretrain.folder import RunFolder
-from pretrain.whole_file import write_whole
+from pretrain.training import checkpoint as checkpoints
+from pretrain.training.checkpoint import Checkpoint, load, load_method, newest, save
+from pretrain.training.folder import RunFolder
+from pretrain.training.whole_file import write_whole
 from tests.pretrain.toy import Toy, configured
 
 
@@ -109,8 +109,8 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from facebench.errors import DataError
-from pretrain.checkpoint import save
-from pretrain.folder import RunFolder
+from pretrain.training.checkpoint import save
+from pretrain.training.folder import RunFolder
 from tests.pretrain.test_checkpoint import made
 from tests.pretrain.toy import Toy
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -143,7 +143,7 @@ def test_a_full_disk_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Monk
     def full(_handle: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("pretrain.whole_file.os.fsync", full)
+    monkeypatch.setattr("pretrain.training.whole_file.os.fsync", full)
     with pytest.raises(DataError, match=r"No space left on device; the checkpoint before it is whole: .*; free some"):
         save(made(10, tmp_path), folder, keep=1)
     assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == [old.name]

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pretrain.belief import BeliefPredictor
-from pretrain.codebook import Codebook
 from pretrain.config import BeliefConfig, CodebookConfig
-from pretrain.patches import standardise
+from pretrain.method.belief import BeliefPredictor
+from pretrain.method.codebook import Codebook
+from pretrain.method.patches import standardise
 
 
 def codebook(scope="shared", size=6, patches=5):

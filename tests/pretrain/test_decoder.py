@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pretrain.config import DecoderConfig
-from pretrain.decoder import Decoder, sincos_positions
+from pretrain.method.decoder import Decoder, sincos_positions
 
 
 def test_positions_by_loops():

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from facebench.errors import UsageError
 from pretrain.config import EncoderConfig
-from pretrain.encoder import (
+from pretrain.method.encoder import (
     MEAN,
     STD,
     build_encoder,

@@ -15,14 +15,14 @@ from torch import Tensor
 from facebench.backbones.paco_fr import BACKBONE, CHECKPOINT, METHODS
 from facebench.backbones.timm import import_timm
 from facebench.errors import FacebenchError
-from pretrain import checkpoint as checkpoints
-from pretrain import export as exports
-from pretrain.checkpoint import load, load_method
-from pretrain.encoder import embed, encode, of_patches
-from pretrain.export import export, weights_of, write_encoder
-from pretrain.folder import RunFolder
-from pretrain.methods import build_method
-from pretrain.train import train
+from pretrain.method.encoder import embed, encode, of_patches
+from pretrain.method.methods import build_method
+from pretrain.training import checkpoint as checkpoints
+from pretrain.training import export as exports
+from pretrain.training.checkpoint import load, load_method
+from pretrain.training.export import export, weights_of, write_encoder
+from pretrain.training.folder import RunFolder
+from pretrain.training.train import train
 from tests.backbones.pictures import noise
 from tests.pretrain.toy import Noise, tiny
 

@@ -8,8 +8,8 @@ import torch
 from scipy.cluster.vq import kmeans2
 
 from facebench.errors import UsageError
-from pretrain import kmeans as module
-from pretrain.kmeans import assign, kmeans
+from pretrain.method import kmeans as module
+from pretrain.method.kmeans import assign, kmeans
 
 
 def blobs(count=5, each=60, dimensions=6, seed=0):

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pretrain.patches import patchify, unpatchify
+from pretrain.method.patches import patchify, unpatchify
 from tests.pretrain.small import SIDE, at, small_batch, small_method
 
 

@@ -12,9 +12,9 @@ from torch import nn
 
 from pretrain.batch import Batch, Clock
 from pretrain.config import PretrainConfig
-from pretrain.learner import Learner, compile_blocks
-from pretrain.methods import build_method
-from pretrain.processes import Processes
+from pretrain.method.methods import build_method
+from pretrain.training.learner import Learner, compile_blocks
+from pretrain.training.processes import Processes
 from tests.pretrain.toy import Noise, Toy, configured, tiny
 
 TORCH_WARNS_OF_ITSELF = pytest.mark.filterwarnings("ignore:.*torch.jit.script_method.*:DeprecationWarning")

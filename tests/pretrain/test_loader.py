@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from facebench.errors import DataError, UsageError
 from pretrain.batch import Batch
 from pretrain.config import PretrainConfig
-from pretrain.loader import open_stream
-from pretrain.order import Order, first_sizes
+from pretrain.data.loader import open_stream
+from pretrain.data.order import Order, first_sizes
+from pretrain.data.shards import Shards
+from pretrain.method.regions import region_map
 from pretrain.prepare.options import Options
 from pretrain.prepare.run import prepare
-from pretrain.regions import region_map
-from pretrain.shards import Shards
 from tests.drawn_faces import draw
 from tests.pretrain.made_sources import SMALL, prepared, sidecar, write_folder
 

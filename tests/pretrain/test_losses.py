@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pretrain import losses
+from pretrain.method import losses
 
 N, L, M, K, P = 2, 5, 3, 4, 6
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pretrain.masked_model import positions_of
-from pretrain.patches import unpatchify
+from pretrain.method.masked_model import positions_of
+from pretrain.method.patches import unpatchify
 from tests.pretrain.small import PIXELS, SIDE, SIZE, TOKENS, at, small_batch, small_method
 
 

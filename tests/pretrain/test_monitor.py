@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from facebench.errors import DataError
-from pretrain.alarms import Alarms
 from pretrain.batch import Clock
-from pretrain.folder import RunFolder
-from pretrain.log import Log, read_log
-from pretrain.monitor import Monitor, Watch
+from pretrain.training.alarms import Alarms
+from pretrain.training.folder import RunFolder
+from pretrain.training.log import Log, read_log
+from pretrain.training.monitor import Monitor, Watch
 from tests.pretrain.toy import configured
 
 GOOD = {"perplexity": 60.0, "used": 0.9, "belief_entropy": 2.0, "context_gain": 0.4}  # of K = 128: log K = 4.85

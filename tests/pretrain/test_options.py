@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pretrain.log import read_log
-from pretrain.monitor import Watch
-from pretrain.train import train
+from pretrain.training.log import read_log
+from pretrain.training.monitor import Watch
+from pretrain.training.train import train
 from tests.pretrain.toy import Noise, tiny
 
 ENCODER = {"arch": "test_vit", "img_size": 32}

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from pretrain import losses
 from pretrain.batch import Clock
-from pretrain.encoder import normalised
-from pretrain.masked_model import positions_of
+from pretrain.method import losses
+from pretrain.method.encoder import normalised
+from pretrain.method.masked_model import positions_of
 from tests.pretrain.small import PATCHES, REPLACED, SIZE, TOKENS, at, part_of, small_batch, small_method
 
 

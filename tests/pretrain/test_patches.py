@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pretrain.patches import EPSILON, patchify, standardise, unpatchify
+from pretrain.method.patches import EPSILON, patchify, standardise, unpatchify
 
 
 @given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 5))

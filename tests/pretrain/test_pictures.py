@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pretrain.pictures import GAP, LINE, PATCH_TILE, SPREAD, TILE, panel, plate, write
+from pretrain.training.pictures import GAP, LINE, PATCH_TILE, SPREAD, TILE, panel, plate, write
 
 
 def test_a_panel_shows_every_picture_in_its_column() -> None:

@@ -14,10 +14,10 @@ from PIL import Image
 
 from facebench.errors import DataError, UsageError
 from facebench.images import decode_image
+from pretrain.data.shards import Shards
 from pretrain.prepare.hashes import Evaluation
 from pretrain.prepare.options import Options
 from pretrain.prepare.run import prepare
-from pretrain.shards import Shards
 from tests.drawn_faces import draw
 from tests.pretrain.made_sources import (
     SMALL,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pretrain.folder import RunFolder
-from pretrain.log import read_log
+from pretrain.training.folder import RunFolder
+from pretrain.training.log import read_log
 from tests.pretrain.test_resume import ended, lines, losses, start
 
 pytestmark = pytest.mark.slow

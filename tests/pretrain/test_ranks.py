@@ -11,8 +11,9 @@ import torch.distributed as dist
 from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
-from pretrain import losses, ranks
-from pretrain.assignment import sinkhorn
+from pretrain import ranks
+from pretrain.method import losses
+from pretrain.method.assignment import sinkhorn
 from tests.pretrain.small import at, part_of, small_batch, small_method
 
 WORLD = 2

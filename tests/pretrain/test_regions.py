@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from facebench.synth.face import draw_recipe, render_face
-from pretrain.masking import COVERED
-from pretrain.regions import CANVAS, COVERAGE, FINE, REGIONS, TEMPLATE, five_points, region_map
+from pretrain.method.masking import COVERED
+from pretrain.method.regions import CANVAS, COVERAGE, FINE, REGIONS, TEMPLATE, five_points, region_map
 
 SIZE, GRID = 224, 14
 UPRIGHT = (TEMPLATE + 0.5) * SIZE / CANVAS - 0.5  # the template in a picture of SIZE pixels

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pretrain.config import OptimConfig
-from pretrain.schedule import learning_rate, step_count
+from pretrain.training.schedule import learning_rate, step_count
 
 # peak = 1e-3 * 512 / 256 = 2e-3; of 20 steps round(0.2 * 20) = 4 rise.
 OPTIM = OptimConfig(base_lr=1e-3, batch=512, warmup=0.2)

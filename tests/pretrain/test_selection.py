@@ -6,9 +6,9 @@ import pytest
 import torch
 from scipy.stats import chisquare, gumbel_r, kstest
 
-from pretrain.codebook import Codebook
 from pretrain.config import CodebookConfig
-from pretrain.selection import choose, gumbel_noise
+from pretrain.method.codebook import Codebook
+from pretrain.method.selection import choose, gumbel_noise
 
 TOKENS, WIDTH, PLACES = 7, 4, 5
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from facebench.errors import DataError
-from pretrain.index import FILE as INDEX_FILE
-from pretrain.manifest import content_digest
-from pretrain.shards import Shards
+from pretrain.data.index import FILE as INDEX_FILE
+from pretrain.data.manifest import content_digest
+from pretrain.data.shards import Shards
 from tests.pretrain.made_sources import prepared
 
 
@@ -48,7 +48,7 @@ def test_an_open_set_can_be_handed_to_another_process(folder):
 
 
 def test_more_tars_than_may_be_open_at_once(folder, monkeypatch):
-    monkeypatch.setattr("pretrain.shards._OPEN_FILES", 1)
+    monkeypatch.setattr("pretrain.data.shards._OPEN_FILES", 1)
     shards = Shards.open(folder)
     order = [9, 0, 5, 9, 1]
     assert [shards.read(i).key for i in order] == [f"{i:09d}" for i in order]

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from facebench.errors import UsageError
-from pretrain import codebook_start
-from pretrain.patches import unpatchify
+from pretrain.method import codebook_start
+from pretrain.method.patches import unpatchify
 from tests.pretrain.small import PATCHES, PIXELS, SIDE, part_of, small_batch, small_method
 
 

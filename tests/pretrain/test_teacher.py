@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from pretrain.teacher import follow, momentum_at, teacher_of
+from pretrain.method.teacher import follow, momentum_at, teacher_of
 from tests.pretrain.small import at, small_batch, small_method
 
 

@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from facebench.errors import FacebenchError, UsageError
-from pretrain.checkpoint import load
 from pretrain.config import PretrainConfig
-from pretrain.folder import RunFolder, held
-from pretrain.log import read_log
-from pretrain.monitor import Watch
-from pretrain.train import train
+from pretrain.training.checkpoint import load
+from pretrain.training.folder import RunFolder, held
+from pretrain.training.log import read_log
+from pretrain.training.monitor import Watch
+from pretrain.training.train import train
 from tests.pretrain.toy import Noise, Toy, configured, picture
 
 
@@ -31,7 +31,7 @@ def toy(_config: PretrainConfig) -> Toy:
 @pytest.fixture(autouse=True)
 def _no_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """A toy's encoder is no model of timm's."""
-    monkeypatch.setattr("pretrain.outputs.write_encoder", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr("pretrain.training.outputs.write_encoder", lambda *_args, **_kwargs: None)
 
 
 def run(config: PretrainConfig, **changed: Any) -> RunFolder:
@@ -165,7 +165,7 @@ def test_only_the_micro_batch_with_the_nan_is_named(tmp_path: Path) -> None:
 
 def test_an_infinite_gradient_of_a_finite_loss_stops_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "pretrain.learner.nn.utils.clip_grad_norm_", lambda _parameters, _limit: torch.tensor(float("inf"))
+        "pretrain.training.learner.nn.utils.clip_grad_norm_", lambda _parameters, _limit: torch.tensor(float("inf"))
     )
     with pytest.raises(FacebenchError, match=r"the gradient's norm is inf in step 0; the pictures were face0, face1"):
         run(configured(tmp_path))

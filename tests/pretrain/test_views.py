@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from facebench.errors import DataError
 from pretrain.config import DataConfig
-from pretrain.shards import Stored
-from pretrain.views import View, cropped, draws, mirrored, opened, resized, shown
+from pretrain.data.shards import Stored
+from pretrain.data.views import View, cropped, draws, mirrored, opened, resized, shown
 from tests.drawn_faces import draw
 
 

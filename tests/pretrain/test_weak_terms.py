@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pretrain.geometry_term import RegionGeometry
-from pretrain.regions import REGIONS
-from pretrain.token_head import REFINED, TokenHead
+from pretrain.method.geometry_term import RegionGeometry
+from pretrain.method.regions import REGIONS
+from pretrain.method.token_head import REFINED, TokenHead
 
 WIDTH, GRID = 6, 3
 LABELS = torch.tensor([[0, 0, 1, 2, 2, 7, 7, 7, 7], [3, 3, 3, 5, 5, 5, 5, 5, 5]])  # different regions in each picture

@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 
 from facebench.errors import FacebenchError
-from pretrain import outputs
 from pretrain.batch import Batch
-from pretrain.processes import joined
-from pretrain.train import train
+from pretrain.training import outputs
+from pretrain.training.processes import joined
+from pretrain.training.train import train
 from tests.pretrain.toy import Noise, Toy, configured, tiny
 
 

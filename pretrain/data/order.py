@@ -13,7 +13,7 @@ import numpy as np
 from facebench.shapes import IntArray
 
 _DRAWS = 1
-"""Sets the draws of the order apart from those of the pictures (`pretrain.views`)."""
+"""Sets the draws of the order apart from those of the pictures (`pretrain.data.views`)."""
 
 
 @dataclass(frozen=True)

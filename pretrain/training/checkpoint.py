@@ -28,9 +28,9 @@ import torch
 
 from facebench.errors import DataError, FacebenchError, UsageError
 from pretrain.config import PretrainConfig
-from pretrain.folder import RunFolder
 from pretrain.settings import differences
-from pretrain.whole_file import write_whole
+from pretrain.training.folder import RunFolder
+from pretrain.training.whole_file import write_whole
 
 FORMAT = "paco-fr-checkpoint.v1"
 _FIELDS = ("format", "step", "method", "optimizer", "rng", "metrics", "config", "header")

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pretrain.regions import REGIONS
+from pretrain.method.regions import REGIONS
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,11 +18,11 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pretrain.config import OptimConfig
-from pretrain.schedule import learning_rate
+from pretrain.training.schedule import learning_rate
 
 if TYPE_CHECKING:
     from pretrain.batch import Batch, Clock, Outcome
-    from pretrain.processes import Processes
+    from pretrain.training.processes import Processes
 
 
 class NotFinite(Exception):

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from facebench.shapes import AnyArray, ByteArray
-from pretrain.whole_file import write_whole
+from pretrain.training.whole_file import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor

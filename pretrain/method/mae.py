@@ -1,7 +1,6 @@
-"""The baseline SimMIM (Xie et al., CVPR 2022): every replaced patch becomes one and the same learnt token.
+"""The baseline MAE (He et al., CVPR 2022): the encoder sees the visible patches alone.
 
-PaCo-FR with a codebook of a single token and nothing to choose; on the same data, decoder and masks. Where
-`loss.visible` is 0, as in SimMIM itself, the loss is the error of the replaced patches alone.
+On the same data, decoder and masks as PaCo-FR; the loss is the error of the replaced patches' standardised pixels.
 """
 
 from __future__ import annotations
@@ -12,23 +11,23 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from pretrain import losses
 from pretrain.batch import Batch, Clock, Outcome
 from pretrain.config import PretrainConfig
-from pretrain.encoder import embed, encode
-from pretrain.masked_model import MaskedModel
+from pretrain.method import losses
+from pretrain.method.encoder import embed, encode_visible
+from pretrain.method.masked_model import MaskedModel, positions_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class SimMIM(MaskedModel):
-    """One mask token among all tokens of the encoder."""
+class MAE(MaskedModel):
+    """Masked autoencoder: tokens of replaced patches exist in the decoder only."""
 
     def __init__(self, config: PretrainConfig) -> None:
         """Build everything with random weights from torch's generator. Raises `UsageError`."""
         super().__init__(config)
-        self.mask_token = nn.Parameter(torch.randn(self.width) * 0.02)
+        self.mask_token = nn.Parameter(torch.randn(config.decoder.width) * 0.02)
 
     def forward(self, batch: Batch, clock: Clock) -> Outcome:
         """Loss of `batch`."""
@@ -36,14 +35,17 @@ class SimMIM(MaskedModel):
         patches = self.patches(batch)
         errors = losses.reconstruction_errors(self.predict(batch), patches.pixels, self.config.loss.kind)
         coded, visible = losses.split_errors(errors, batch.replaced)
-        loss = coded + self.config.loss.visible * visible if self.config.loss.visible else coded
-        return Outcome(loss, {"rec": coded.detach(), "rec_visible": visible.detach()})
+        return Outcome(coded, {"rec": coded.detach(), "rec_visible": visible.detach()})
 
     def predict(self, batch: Batch) -> Tensor:
         """Standardised pixels (N, L, 3 P P) of every patch."""
-        tokens = embed(self.encoder, batch.images)
-        replaced = torch.where(batch.replaced[..., None], self.mask_token.to(tokens.dtype), tokens)
-        return self.decoder(encode(self.encoder, replaced)).float()  # type: ignore[no-any-return]
+        kept = positions_of(~batch.replaced)
+        tokens = self.decoder.embed(encode_visible(self.encoder, embed(self.encoder, batch.images), kept))
+        prefix: int = self.encoder.num_prefix_tokens
+        n, width = len(tokens), tokens.shape[-1]
+        empty = self.mask_token.to(tokens.dtype).expand(n, self.grid**2, width)
+        whole = empty.scatter(1, kept[..., None].expand(-1, -1, width), tokens[:, prefix:])
+        return self.decoder.decode(torch.cat([tokens[:, :prefix], whole], dim=1)).float()
 
     @torch.no_grad()
     def panels(self, batch: Batch, clock: Clock) -> Mapping[str, Tensor]:

@@ -1,4 +1,4 @@
-"""The terms of the loss, each a plain function; `pretrain.paco_fr` weighs and adds them.
+"""The terms of the loss, each a plain function; `pretrain.method.paco_fr` weighs and adds them.
 
 Shapes: N pictures, L patches, M of them replaced, K tokens, p = 3 P P pixels of a patch. Means over the patches of a
 batch are means over those of the global batch, since every picture has the same M.
@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 
 from pretrain import ranks
-from pretrain.precise import precise
+from pretrain.method.precise import precise
 
 if TYPE_CHECKING:
     from torch import Tensor

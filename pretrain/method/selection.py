@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from pretrain.codebook import Codebook
+from pretrain.method.codebook import Codebook
 
 if TYPE_CHECKING:
     from torch import Tensor

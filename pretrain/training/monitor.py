@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from facebench.errors import FacebenchError
-from pretrain.alarms import Alarms
 from pretrain.batch import Clock
 from pretrain.config import PretrainConfig
-from pretrain.folder import RunFolder
-from pretrain.log import Log
-from pretrain.window import Window
+from pretrain.training.alarms import Alarms
+from pretrain.training.folder import RunFolder
+from pretrain.training.log import Log
+from pretrain.training.window import Window
 
 
 @dataclass(frozen=True)

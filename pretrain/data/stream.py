@@ -13,11 +13,11 @@ import numpy as np
 from facebench.errors import FacebenchError
 from facebench.shapes import BoolArray, ByteArray, IntArray
 from pretrain.config import PretrainConfig
-from pretrain.masking import draw_mask
-from pretrain.order import Order
-from pretrain.regions import region_map
-from pretrain.shards import Shards
-from pretrain.views import draws, opened, shown
+from pretrain.data.order import Order
+from pretrain.data.shards import Shards
+from pretrain.data.views import draws, opened, shown
+from pretrain.method.masking import draw_mask
+from pretrain.method.regions import region_map
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,10 +9,11 @@
 is epoch after epoch without a gap, so a step may hold the end of one and the beginning of the next. It has no end.
 
 Everything is a pure function of (`config.run.seed`, step): step s holds the places s B .. s B + B - 1 of the stream
-(`pretrain.order`), rank r of R takes the r-th part of them, cut into micro-batches (`pretrain.share`), and what is
-random about a picture (mirror, crop, mask) is drawn from (seed, epoch, number of the picture). So the global batch is
-the same for any number of ranks, of micro-batches and of worker processes; no picture is seen twice in an epoch; and a
-run goes on in the middle of an epoch knowing its step and nothing else. Global random state is neither read nor moved.
+(`pretrain.data.order`), rank r of R takes the r-th part of them, cut into micro-batches (`pretrain.data.share`), and
+what is random about a picture (mirror, crop, mask) is drawn from (seed, epoch, number of the picture). So the global
+batch is the same for any number of ranks, of micro-batches and of worker processes; no picture is seen twice in an
+epoch; and a run goes on in the middle of an epoch knowing its step and nothing else. Global random state is neither
+read nor moved.
 
 A damaged picture raises `DataError` where its turn comes, naming shard and picture. Worker processes end with the
 `with` block, with `close()`, or when the stream is dropped.
@@ -28,10 +29,10 @@ from facebench.errors import FacebenchError, UsageError
 from facebench.shapes import AnyArray
 from pretrain.batch import Batch
 from pretrain.config import PretrainConfig
-from pretrain.order import Order, first_sizes
-from pretrain.shards import Shards
-from pretrain.share import Share
-from pretrain.stream import Shown, Stream
+from pretrain.data.order import Order, first_sizes
+from pretrain.data.shards import Shards
+from pretrain.data.share import Share
+from pretrain.data.stream import Shown, Stream
 
 
 class Batches:
@@ -195,5 +196,5 @@ def _context() -> Any:
     import multiprocessing
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "pretrain.stream"])
+    context.set_forkserver_preload(["torch", "pretrain.data.stream"])
     return context

@@ -16,10 +16,10 @@ from facebench.images import decode_image, decode_label_map
 from facebench.schemes import IBUG68, LAPA11
 from facebench.shapes import ByteArray, FloatArray
 from pretrain.config import DataConfig
-from pretrain.shards import Stored
+from pretrain.data.shards import Stored
 
 _DRAWS = 2
-"""Sets the draws of the pictures apart from those of the order (`pretrain.order`)."""
+"""Sets the draws of the pictures apart from those of the order (`pretrain.data.order`)."""
 
 _FLIP = {5: (1, 0, 2, 4, 3), 68: IBUG68.flip}
 """Landmark k of the mirrored picture is landmark flip[k] of the original; five are eyes, nose, corners of the mouth."""

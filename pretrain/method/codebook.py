@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from pretrain.config import CodebookConfig
-from pretrain.precise import precise
+from pretrain.method.precise import precise
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,17 +18,17 @@ from typing import Any
 
 import torch
 
-from pretrain import checkpoint as checkpoints
 from pretrain.config import PretrainConfig
-from pretrain.folder import RunFolder, held
-from pretrain.interrupt import Stop, stoppable
-from pretrain.learner import Learner
-from pretrain.monitor import Monitor, Watch
-from pretrain.outputs import Outputs
-from pretrain.processes import Processes, waiting_for_first
+from pretrain.data.source import Source
 from pretrain.settings import keep_config
-from pretrain.source import Source
-from pretrain.training import Training
+from pretrain.training import checkpoint as checkpoints
+from pretrain.training.folder import RunFolder, held
+from pretrain.training.interrupt import Stop, stoppable
+from pretrain.training.learner import Learner
+from pretrain.training.monitor import Monitor, Watch
+from pretrain.training.outputs import Outputs
+from pretrain.training.processes import Processes, waiting_for_first
+from pretrain.training.training import Training
 
 Build = Callable[[PretrainConfig], Any]
 
@@ -72,7 +72,7 @@ def train(
 
 
 def _built(config: PretrainConfig) -> Any:
-    from pretrain.methods import build_method
+    from pretrain.method.methods import build_method
 
     return build_method(config)
 

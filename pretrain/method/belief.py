@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from pretrain.config import BeliefConfig
-from pretrain.patches import Patches
+from pretrain.method.patches import Patches
 
 if TYPE_CHECKING:
     from torch import Tensor

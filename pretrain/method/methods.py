@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import torch
 
 from pretrain.config import PretrainConfig
-from pretrain.mae import MAE
-from pretrain.masked_model import MaskedModel
-from pretrain.paco_fr import PacoFR
-from pretrain.simmim import SimMIM
+from pretrain.method.mae import MAE
+from pretrain.method.masked_model import MaskedModel
+from pretrain.method.paco_fr import PacoFR
+from pretrain.method.simmim import SimMIM
 
 METHODS: Mapping[str, type[MaskedModel]] = {"paco-fr": PacoFR, "mae": MAE, "simmim": SimMIM}
 

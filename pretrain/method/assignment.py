@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from pretrain import ranks
-from pretrain.precise import precise
+from pretrain.method.precise import precise
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from pretrain import ranks
-from pretrain.codebook import Codebook
 from pretrain.config import CodebookConfig
-from pretrain.kmeans import kmeans
+from pretrain.method.codebook import Codebook
+from pretrain.method.kmeans import kmeans
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import torch
 
 from facebench.errors import FacebenchError
-from pretrain.checkpoint import Checkpoint, load
 from pretrain.config import EncoderConfig, PretrainConfig
-from pretrain.encoder import MEAN, STD, build_encoder
-from pretrain.whole_file import write_whole
+from pretrain.method.encoder import MEAN, STD, build_encoder
+from pretrain.training.checkpoint import Checkpoint, load
+from pretrain.training.whole_file import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor

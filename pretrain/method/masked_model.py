@@ -10,10 +10,10 @@ from torch import nn
 
 from pretrain.batch import Batch, Clock, Outcome
 from pretrain.config import PretrainConfig
-from pretrain.decoder import Decoder
-from pretrain.encoder import build_encoder, grid_side, patch_side
-from pretrain.patches import Patches, patchify, standardise, unpatchify
-from pretrain.teacher import follow, momentum_at, teacher_of
+from pretrain.method.decoder import Decoder
+from pretrain.method.encoder import build_encoder, grid_side, patch_side
+from pretrain.method.patches import Patches, patchify, standardise, unpatchify
+from pretrain.method.teacher import follow, momentum_at, teacher_of
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pretrain import checkpoint as checkpoints
-from pretrain import pictures
-from pretrain.checkpoint import Checkpoint
 from pretrain.config import PretrainConfig
-from pretrain.export import PARTS, Part, header, weights_of, write_encoder
-from pretrain.folder import RunFolder
-from pretrain.learner import Learner
-from pretrain.monitor import Monitor
+from pretrain.training import checkpoint as checkpoints
+from pretrain.training import pictures
+from pretrain.training.checkpoint import Checkpoint
+from pretrain.training.export import PARTS, Part, header, weights_of, write_encoder
+from pretrain.training.folder import RunFolder
+from pretrain.training.learner import Learner
+from pretrain.training.monitor import Monitor
 
 if TYPE_CHECKING:
     from pretrain.batch import Batch, Clock

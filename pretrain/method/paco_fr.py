@@ -18,20 +18,21 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from pretrain import losses, ranks
-from pretrain.assignment import hungarian, nearest, pixel_distances, sinkhorn
+from pretrain import ranks
 from pretrain.batch import Batch, Clock, Outcome
-from pretrain.belief import BeliefPredictor
-from pretrain.codebook import Codebook
-from pretrain.codebook_start import start_codebook
 from pretrain.config import PretrainConfig
-from pretrain.encoder import embed, encode, of_patches
-from pretrain.geometry_term import RegionGeometry
-from pretrain.masked_model import MaskedModel, positions_of, taken
-from pretrain.patches import Patches, unpatchify
-from pretrain.restart import restart_dead
-from pretrain.selection import Choice, choose, gumbel_noise
-from pretrain.token_head import TokenHead
+from pretrain.method import losses
+from pretrain.method.assignment import hungarian, nearest, pixel_distances, sinkhorn
+from pretrain.method.belief import BeliefPredictor
+from pretrain.method.codebook import Codebook
+from pretrain.method.codebook_start import start_codebook
+from pretrain.method.encoder import embed, encode, of_patches
+from pretrain.method.geometry_term import RegionGeometry
+from pretrain.method.masked_model import MaskedModel, positions_of, taken
+from pretrain.method.patches import Patches, unpatchify
+from pretrain.method.restart import restart_dead
+from pretrain.method.selection import Choice, choose, gumbel_noise
+from pretrain.method.token_head import TokenHead
 
 if TYPE_CHECKING:
     from torch import Tensor

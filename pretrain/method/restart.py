@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pretrain import ranks
-from pretrain.codebook import Codebook
+from pretrain.method.codebook import Codebook
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,9 +6,9 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from pretrain.config import PretrainConfig
-from pretrain.loader import open_stream
-from pretrain.order import first_sizes
-from pretrain.shards import Shards
+from pretrain.data.loader import open_stream
+from pretrain.data.order import first_sizes
+from pretrain.data.shards import Shards
 
 if TYPE_CHECKING:
     from pretrain.batch import Batch

@@ -17,7 +17,7 @@ import numpy as np
 
 from facebench.shapes import BoolArray, IntArray
 from pretrain.config import MaskConfig, MaskKind
-from pretrain.regions import REGIONS
+from pretrain.method.regions import REGIONS
 
 COVERED = tuple(REGIONS.index(name) for name in ("eyes", "brows", "nose", "mouth", "boundary", "hair"))
 """Regions that may be covered as a whole (CRFR-P: neither skin nor background)."""

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, NoReturn
 from facebench.errors import FacebenchError
 from pretrain.batch import Clock
 from pretrain.config import PretrainConfig
-from pretrain.folder import RunFolder
-from pretrain.interrupt import Stop
-from pretrain.learner import Learner, NotFinite
-from pretrain.monitor import Monitor
-from pretrain.outputs import Outputs
-from pretrain.processes import Processes, is_lost_rank, lost_rank
-from pretrain.schedule import step_count
+from pretrain.training.folder import RunFolder
+from pretrain.training.interrupt import Stop
+from pretrain.training.learner import Learner, NotFinite
+from pretrain.training.monitor import Monitor
+from pretrain.training.outputs import Outputs
+from pretrain.training.processes import Processes, is_lost_rank, lost_rank
+from pretrain.training.schedule import step_count
 
 if TYPE_CHECKING:
     from pretrain.batch import Batch
-    from pretrain.source import Source
+    from pretrain.data.source import Source
 
 NAMED = 16
 """Pictures that an error names before it only counts."""

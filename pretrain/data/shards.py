@@ -1,8 +1,8 @@
 """A prepared set, opened: any picture by its number, in one read, or a clear reason why not.
 
     SHARDS/000000.tar ...    KEY.jpg, KEY.json and, where there is a label map, KEY.seg.png: what webdataset reads
-    SHARDS/index.parquet     where each picture lies (`pretrain.index`)
-    SHARDS/manifest.json     what there must be (`pretrain.manifest`)
+    SHARDS/index.parquet     where each picture lies (`pretrain.data.index`)
+    SHARDS/manifest.json     what there must be (`pretrain.data.manifest`)
     SHARDS/rejected.jsonl    what was left out, and why
 
 Opening compares manifest, index and the lengths of the tars; every read compares a checksum; `verify` reads all.
@@ -21,9 +21,9 @@ import numpy as np
 
 from facebench.errors import DataError
 from facebench.shapes import FloatArray
-from pretrain.index import FILE as INDEX_FILE
-from pretrain.index import Index, read_index
-from pretrain.manifest import Manifest, ShardEntry, read_manifest
+from pretrain.data.index import FILE as INDEX_FILE
+from pretrain.data.index import Index, read_index
+from pretrain.data.manifest import Manifest, ShardEntry, read_manifest
 
 _OPEN_FILES = 64
 """Tars that a process keeps open; a large set has more of them than a process may have files."""
