@@ -26,6 +26,13 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
 
+FREE = frozenset(
+    {f"run.{name}" for name in ("output", "log_every", "save_every", "keep", "export_every", "picture_every")}
+    | {"run.tensorboard", "data.shards", "data.workers", "optim.compile", "encoder.checkpointing"}
+)
+"""Fields in which two calls of one run may differ: where and how often it writes, and how it is computed."""
+
+
 class Section(BaseModel):
     """A part of the configuration: no unknown fields, nothing changed after it was read."""
 
@@ -327,6 +334,13 @@ class PretrainConfig(Section):
 
     @property
     def digest(self) -> str:
-        """Hash (sha256, hex) over every choice but where the run reads and writes, and the number of workers."""
-        fields = self.model_dump(mode="json", exclude={"run": {"output"}, "data": {"shards", "workers"}})
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+        """Hash (sha256, hex) over every choice."""
+        return hashlib.sha256(json.dumps(self.choices, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def choices(self) -> dict[str, object]:
+        """Every field by its full name, `optim.batch`, but for those of `FREE`."""
+        sections = self.model_dump(mode="json")
+        flat = {"method": sections.pop("method")}
+        flat |= {f"{section}.{name}": value for section, fields in sections.items() for name, value in fields.items()}
+        return {name: value for name, value in flat.items() if name not in FREE}

@@ -80,10 +80,8 @@ def keep_config(config: PretrainConfig, folder: Path, *, begun: bool) -> None:
 
 def differences(before: PretrainConfig, now: PretrainConfig) -> str:
     """The fields that two configurations do not share: `optim.batch was 64, is 128`."""
-    old, new = (dict(_leaves(config.model_dump(mode="json"))) for config in (before, now))
-    changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    # Folders and loader processes may differ between two calls of one run, so they are no reason to refuse.
-    counted = [name for name in changed if name not in ("run.output", "data.shards", "data.workers")]
+    old, new = before.choices, now.choices
+    counted = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     shown = [f"{name} was {_said(old.get(name))}, is {_said(new.get(name))}" for name in counted[:4]]
     more = f" and {len(counted) - 4} more" if len(counted) > 4 else ""
     return "; ".join(shown) + more
@@ -176,10 +174,6 @@ def _named(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any
         yield f"{prefix}{key}", value
         if isinstance(value, Mapping):
             yield from _named(value, f"{prefix}{key}.")
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    return ((name, value) for name, value in _named(tree, prefix) if not isinstance(value, Mapping))
 
 
 def _said(value: Any) -> str:

@@ -21,6 +21,10 @@ A damaged picture raises `DataError` where its turn comes, naming shard and pict
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import threading
 import warnings
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -144,7 +148,7 @@ def _loading(stream: Any, share: Share, device: str) -> Iterator[dict[str, Any]]
             sampler=_Sampler(share),
             num_workers=workers,
             collate_fn=_tensors,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_settle,
             multiprocessing_context=_context() if workers else None,
             generator=torch.Generator(),  # its own: torch draws a seed for the workers, which nothing here uses
             pin_memory=torch.device(device).type == "cuda",
@@ -184,17 +188,26 @@ def _next(loading: Iterator[dict[str, Any]]) -> dict[str, Any]:
     return raw
 
 
-def _one_thread(worker: int) -> None:
+def _settle(worker: int) -> None:
+    """One thread a process; Ctrl-C is the trainer's to answer; where the trainer is gone, so is the worker."""
     import cv2
 
     del worker
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait for the trainer's end; torch's own watch looks at the fork server, which outlives a killed trainer."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _context() -> Any:
     """Processes from a fork server: a plain fork of a process with threads (OpenCV's, CUDA's) may hang."""
-    import multiprocessing
-
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "pretrain.data.stream"])
     return context

@@ -113,7 +113,7 @@ class Monitor:
 
 def _with_context_gain(values: dict[str, float]) -> dict[str, float]:
     """How much better context does than tokens alone: of the means, since a mean of ratios hangs on the ranks."""
-    if "align" in values and "rec" in values and values["align"] > 0:
+    if "context_gain" in values and values["align"] > 0:
         return values | {"context_gain": 1 - values["rec"] / values["align"]}
     return values
 

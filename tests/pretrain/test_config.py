@@ -73,4 +73,6 @@ def test_the_defaults_are_those_that_are_written_down():
 def test_the_digest_is_of_every_choice_but_where_the_run_reads_and_writes():
     plain = config().digest
     assert config(run={"output": "elsewhere"}, data={"shards": "other", "workers": 7}).digest == plain
+    assert config(run={"save_every": 3}, optim={"compile": True}, encoder={"checkpointing": True}).digest == plain
+    assert config(optim={"accumulate": 2}).digest != plain  # a batch-wide term then sees a smaller batch
     assert len({plain, config(run={"seed": 1}).digest, config(loss={"align": 0.3}).digest}) == 3

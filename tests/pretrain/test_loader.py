@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ from pretrain.prepare.options import Options
 from pretrain.prepare.run import prepare
 from tests.drawn_faces import draw
 from tests.pretrain.made_sources import SMALL, prepared, sidecar, write_folder
+from tests.source_tree import ROOT
 
 PICTURES = 18
 
@@ -89,6 +93,47 @@ def test_ranks_and_micro_batches_share_one_global_batch(shards, world, accumulat
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_number_of_processes_changes_nothing(shards, workers):
     assert_equal_steps(take(config(accumulate=2), shards, 3), take(config(accumulate=2, workers=workers), shards, 3))
+
+
+LOADING = """
+import multiprocessing, sys, time
+from pathlib import Path
+sys.path.append(sys.argv[2])
+from pretrain.data.loader import open_stream
+from pretrain.data.shards import Shards
+from tests.pretrain.test_loader import config
+
+if __name__ == "__main__":
+    shards = Shards.open(Path(sys.argv[1]))
+    with open_stream(config(workers=2), shards, rank=0, world=1, first_step=0, patch=8) as steps:
+        next(iter(steps))
+        print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+        time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up in /proc")
+def test_no_process_outlives_a_trainer_that_was_killed(shards, tmp_path):
+    script = tmp_path / "loading.py"
+    script.write_text(LOADING, encoding="utf-8")
+    command = [sys.executable, str(script), str(shards.folder), str(ROOT)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as trainer:
+        assert trainer.stdout is not None
+        workers = [int(pid) for pid in trainer.stdout.readline().split()]
+        trainer.kill()
+    assert len(workers) == 2
+    deadline = time.monotonic() + 20
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that is gone but not yet collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_it_goes_on_in_the_middle_of_an_epoch(shards):
