@@ -109,3 +109,15 @@ def test_a_run_that_failed_at_its_start_leaves_the_folder_to_the_next(file: Path
     keep_config(read_config(str(file)), tmp_path, begun=False)
     keep_config(read_config(str(file), ["optim.batch=32"]), tmp_path, begun=False)
     assert read_config(str(tmp_path / "config.yaml")).optim.batch == 32
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+def test_a_shipped_configuration_resolves_and_can_be_built(name: str) -> None:
+    import torch
+
+    from pretrain.method.methods import build_method
+
+    config = read_config(name)
+    with torch.device("meta"):  # shapes alone: a ViT-B would take a minute
+        method = build_method(config)
+    assert sum(p.numel() for p in method.encoder.parameters()) > 1e6
