@@ -13,6 +13,7 @@ from typing import Any
 from facebench.errors import UsageError
 from facebench.slices import FILE as SLICES_FILE
 from facebench.slices import slices_text
+from facebench.staging import require_free, staging, write_whole
 from facebench.synth import store
 from facebench.synth.layouts import FACES, MODULES, find_layout
 from facebench.synth.layouts.layout import Entry, Layout, Order
@@ -142,8 +143,8 @@ def _write(layout: Layout, order: Order, out: Path, *, overwrite: bool, workers:
         raise UsageError(f"--size {order.size}: pictures have 32 to 2048 pixels a side")
     face_seed(order.seed, order.layout, "test", max(order.train, order.val, order.test) - 1)  # refuses what has no seed
     final, plan = out / layout.folder, plan_of(order)
-    store.require_free(final, overwrite=overwrite)
-    with store.staging(final, plan, overwrite=overwrite) as place:
+    require_free(final, overwrite=overwrite)
+    with staging(final, plan, store.BESIDE, overwrite=overwrite) as place:
         jobs = layout.plan(order)
         done = 0
 
@@ -165,7 +166,7 @@ def _write(layout: Layout, order: Order, out: Path, *, overwrite: bool, workers:
 def _write_slices(folder: Path, made: Sequence[Entry]) -> None:
     rows = {entry.facts["id"]: entry.facts["slices"] for entry in made if "slices" in entry.facts}
     if rows:
-        store.write_whole(folder / SLICES_FILE, slices_text(rows).encode())
+        write_whole(folder / SLICES_FILE, slices_text(rows).encode())
 
 
 LAYOUT_NAMES = (*MODULES, FACES)

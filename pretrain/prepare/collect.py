@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from facebench.errors import DataError
+from facebench.staging import Staging
 from pretrain.prepare.items import Item, Made, Rejected
 from pretrain.prepare.options import Options
 from pretrain.prepare.parts import Part, read_parts, write_part
 from pretrain.prepare.shard import ShardWriter
-from pretrain.prepare.staging import Staging
 
 if TYPE_CHECKING:
     from pretrain.prepare.hashes import Evaluation

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from facebench.errors import DataError
+from facebench.staging import drop
 from pretrain.data.index import FILE as INDEX_FILE
 from pretrain.data.index import joined
 from pretrain.data.manifest import FILE as MANIFEST_FILE
 from pretrain.data.manifest import Manifest, ShardEntry, content_digest
 from pretrain.prepare.collect import Collection
 from pretrain.prepare.parts import Part, rejection_line, rejection_lines
-from pretrain.prepare.staging import drop
 
 REJECTED_FILE = "rejected.jsonl"
 

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from facebench.staging import Staging
 from pretrain.data.index import Row, table_of
 from pretrain.prepare.items import Rejected
-from pretrain.prepare.staging import Staging
+from pretrain.prepare.staging import PARTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +33,13 @@ def write_part(place: Staging, rows: Sequence[Row], rejected: Sequence[Rejected]
     """Note that the tar of `rows` is finished."""
     import pyarrow.parquet as pq
 
-    number = len(list(place.parts.glob("*.parquet")))
+    number = len(list(place.beside(PARTS).glob("*.parquet")))
     lines = "".join(rejection_line(one) for one in rejected)
-    _whole(place.parts / f"{number:06d}.jsonl", lines.encode())
+    _whole(place.beside(PARTS) / f"{number:06d}.jsonl", lines.encode())
     table = table_of(rows).replace_schema_metadata({"consumed": str(consumed), "last": last})
-    path = place.parts / f".{number:06d}.parquet.part"
+    path = place.beside(PARTS) / f".{number:06d}.parquet.part"
     pq.write_table(table, path)
-    path.replace(place.parts / f"{number:06d}.parquet")
+    path.replace(place.beside(PARTS) / f"{number:06d}.parquet")
     return Part(table, consumed, last)
 
 
@@ -47,7 +48,7 @@ def read_parts(place: Staging) -> list[Part]:
     import pyarrow.parquet as pq
 
     found = []
-    for path in sorted(place.parts.glob("[0-9]*.parquet")):
+    for path in sorted(place.beside(PARTS).glob("[0-9]*.parquet")):
         table = pq.read_table(path)
         meta = table.schema.metadata
         found.append(Part(table, int(meta[b"consumed"]), meta[b"last"].decode()))
@@ -56,7 +57,7 @@ def read_parts(place: Staging) -> list[Part]:
 
 def rejection_lines(place: Staging) -> Iterator[str]:
     """Every line about what was left out, in order."""
-    for path in sorted(place.parts.glob("[0-9]*.jsonl")):
+    for path in sorted(place.beside(PARTS).glob("[0-9]*.jsonl")):
         yield from path.read_text(encoding="utf-8").splitlines(keepends=True)
 
 

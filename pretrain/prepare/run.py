@@ -16,7 +16,7 @@ from pretrain.prepare.finish import finish
 from pretrain.prepare.metadata import FacesFile, ParsingFolder, with_metadata
 from pretrain.prepare.options import Options
 from pretrain.prepare.sources import named_sources, source_items
-from pretrain.prepare.staging import publish, require_free, staging
+from pretrain.prepare.staging import publish, require_free, staged
 
 if TYPE_CHECKING:
     from pretrain.prepare.detect import Detector
@@ -67,7 +67,7 @@ def prepare(
     require_free(out, overwrite=overwrite)
     known = None if faces is None else FacesFile(faces)
     maps = None if parsing is None else ParsingFolder(parsing)
-    with staging(out, plan, overwrite=overwrite) as place:
+    with staged(out, plan, overwrite=overwrite) as place:
         items = with_metadata(source_items(named), known, maps)
         maker = Maker(options, detector, leaks=evaluation is not None)
         with Collection(place, options, evaluation) as collection:

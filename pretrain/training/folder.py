@@ -13,8 +13,6 @@ Below `run.output`:
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facebench.errors import DataError, UsageError
+from facebench.staging import held as hold
 
 _STEP = re.compile(r"step-(\d+)$")
 
@@ -92,17 +91,12 @@ def held(folder: RunFolder) -> Iterator[None]:
         UsageError: another training writes there.
         DataError: nothing can be written there.
     """
+    lock = folder.root / ".lock"
     try:
         folder.root.mkdir(parents=True, exist_ok=True)
-        file = (folder.root / ".lock").open("w")
+        lock.touch()
     except OSError as cause:
         raise DataError(f"cannot write to {folder.root}: {cause.strerror or cause}; name another run.output") from cause
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"another training writes to {folder.root}; wait for it, or name another run.output"
-            ) from None
-        file.write(f"{os.getpid()}\n")
+    busy = UsageError(f"another training writes to {folder.root}; wait for it, or name another run.output")
+    with hold(lock, busy):
         yield

@@ -290,7 +290,7 @@ def test_an_unfinished_set_is_not_mixed_with_other_options_or_sources(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         prepare([source], tmp_path / "out", SMALL, on_picture=stop)
     other = Options(size=48, min_side=20, per_shard=4)
-    with pytest.raises(DataError, match="unfinished set of other sources or options"):
+    with pytest.raises(DataError, match="unfinished set of another plan"):
         prepare([source], tmp_path / "out", other)
     (source / "00" / "00000.png").unlink()
     with pytest.raises(DataError, match="the sources have changed"):
@@ -359,7 +359,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path):
     ran = subprocess.run(
         [sys.executable, "-c", program, str(source), str(out)], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert ran.stdout.startswith(f"cannot write {out}: File too large; finished shards are kept in ")
+    assert ran.stdout.startswith(f"cannot write {out}: File too large; what was done is kept in ")
     assert ran.stdout.rstrip().endswith("free some space and run the same command again")
     assert ran.stdout.count("\n") == 1
     assert not out.exists()

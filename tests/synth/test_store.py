@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from facebench import staging
 from facebench.errors import DataError
 from facebench.synth import store
 from facebench.synth.layouts.layout import Job, Made
@@ -26,8 +27,8 @@ def make(job):
 
 
 def write(final, *, plan=PLAN, overwrite=False, maker=make, workers=2, on_job=lambda: None):
-    store.require_free(final, overwrite=overwrite)
-    with store.staging(final, plan, overwrite=overwrite) as place:
+    staging.require_free(final, overwrite=overwrite)
+    with staging.staging(final, plan, store.BESIDE, overwrite=overwrite) as place:
         store.fill(place, JOBS, maker, workers=workers, on_job=on_job)
         made = store.entries(place, JOBS)
         (place.set / "list.txt").write_text("".join(f"{e.facts['i']}\n" for e in made))
@@ -130,7 +131,7 @@ def test_a_cut_off_file_never_has_its_name(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", half)
     with pytest.raises(OSError, match="Input"):
-        store.write_whole(tmp_path / "a.jpg", b"whole")
+        staging.write_whole(tmp_path / "a.jpg", b"whole")
     assert not (tmp_path / "a.jpg").exists()
 
 
@@ -150,7 +151,7 @@ def test_what_another_plan_left_is_not_mixed_in(tmp_path):
 
 def test_jobs_of_a_set_that_was_just_put_in_place_are_not_taken_for_done(tmp_path):
     final = tmp_path / "Toy"
-    with store.staging(final, PLAN, overwrite=False) as place:
+    with staging.staging(final, PLAN, store.BESIDE, overwrite=False) as place:
         store.fill(place, JOBS, make, workers=1)
         place.set.rename(final)  # and then the power went
     whole = write(final, overwrite=True)
@@ -188,16 +189,19 @@ def test_a_file_in_the_way_is_named(tmp_path):
 
 def test_a_second_process_waits_its_turn(tmp_path):
     final = tmp_path / "Toy"
-    with store.staging(final, PLAN, overwrite=False), pytest.raises(DataError, match="another process is writing"):
+    with (
+        staging.staging(final, PLAN, store.BESIDE, overwrite=False),
+        pytest.raises(DataError, match="another process is writing"),
+    ):
         write(final)
     write(final)
 
 
 def test_damaged_facts_are_named(tmp_path):
     final = tmp_path / "Toy"
-    with store.staging(final, PLAN, overwrite=False) as place:
+    with staging.staging(final, PLAN, store.BESIDE, overwrite=False) as place:
         store.fill(place, JOBS, make, workers=1)
-        (place.done / f"{JOBS[3].key}.json").write_text("{")
+        (place.beside(store.DONE) / f"{JOBS[3].key}.json").write_text("{")
     with pytest.raises(DataError, match=r"train-00000003.json is damaged; remove it"):
         write(final)
 
