@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -18,8 +17,8 @@ from facebench.record import Result, parse_signature
 from facebench.registry import Registry
 from facebench.run import Request, Watch, plan, run
 from tests.drawn_faces import write_300w, write_lapa, write_now
+from tests.source_tree import same_modules
 
-REPO = Path(__file__).resolve().parents[1]
 NME = "300w/test/full/nme-ioc"
 
 
@@ -143,7 +142,7 @@ run(plan(request, Registry()))
 
 
 def _start(world: Path, folder: Path) -> subprocess.Popen[str]:
-    env = dict(os.environ, PYTHONPATH=str(REPO), OMP_NUM_THREADS="1")
+    env = same_modules() | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", SCRIPT, str(world), str(folder)]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -17,6 +17,7 @@ from pretrain.training.checkpoint import Checkpoint, load, load_method, newest, 
 from pretrain.training.folder import RunFolder
 from pretrain.training.whole_file import write_whole
 from tests.pretrain.toy import Toy, configured
+from tests.source_tree import same_modules
 
 
 def made(step: int, output: Path, method: torch.nn.Module | None = None, **sections: Any) -> Checkpoint:
@@ -128,7 +129,8 @@ def test_a_write_that_the_system_cuts_short_leaves_the_old_one(tmp_path: Path) -
     folder = RunFolder(tmp_path)
     (old,) = saved(folder, 5)
     before = old.read_bytes()
-    ran = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", FULL, str(tmp_path)]
+    ran = subprocess.run(command, env=same_modules(), capture_output=True, text=True, check=True)
     assert "step-00000010.pt: File too large; the checkpoint before it is whole" in ran.stdout
     assert str(old) in ran.stdout
     assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == [old.name]

@@ -27,7 +27,7 @@ from pretrain.prepare.options import Options
 from pretrain.prepare.run import prepare
 from tests.drawn_faces import draw
 from tests.pretrain.made_sources import SMALL, prepared, sidecar, write_folder
-from tests.source_tree import ROOT
+from tests.source_tree import same_modules
 
 PICTURES = 18
 
@@ -98,7 +98,6 @@ def test_the_number_of_processes_changes_nothing(shards, workers):
 LOADING = """
 import multiprocessing, sys, time
 from pathlib import Path
-sys.path.append(sys.argv[2])
 from pretrain.data.loader import open_stream
 from pretrain.data.shards import Shards
 from tests.pretrain.test_loader import config
@@ -116,8 +115,8 @@ if __name__ == "__main__":
 def test_no_process_outlives_a_trainer_that_was_killed(shards, tmp_path):
     script = tmp_path / "loading.py"
     script.write_text(LOADING, encoding="utf-8")
-    command = [sys.executable, str(script), str(shards.folder), str(ROOT)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as trainer:
+    command = [sys.executable, str(script), str(shards.folder)]
+    with subprocess.Popen(command, env=same_modules(), stdout=subprocess.PIPE, text=True) as trainer:
         assert trainer.stdout is not None
         workers = [int(pid) for pid in trainer.stdout.readline().split()]
         trainer.kill()

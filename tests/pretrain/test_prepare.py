@@ -30,7 +30,7 @@ from tests.pretrain.made_sources import (
     write_folder,
     write_tar,
 )
-from tests.source_tree import ROOT
+from tests.source_tree import same_modules
 
 
 def test_a_set_holds_every_face_once_and_says_so(tmp_path):
@@ -356,9 +356,8 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path):
         "except DataError as error:\n    print(error)\n"
     )
     out = tmp_path / "shards"
-    ran = subprocess.run(
-        [sys.executable, "-c", program, str(source), str(out)], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", program, str(source), str(out)]
+    ran = subprocess.run(command, env=same_modules(), capture_output=True, text=True, check=True)
     assert ran.stdout.startswith(f"cannot write {out}: File too large; what was done is kept in ")
     assert ran.stdout.rstrip().endswith("free some space and run the same command again")
     assert ran.stdout.count("\n") == 1

@@ -14,6 +14,7 @@ import pytest
 from pretrain.training.folder import RunFolder
 from pretrain.training.log import read_log
 from tests.pretrain.test_resume import ended, lines, losses, start
+from tests.source_tree import same_modules
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +57,8 @@ def test_two_processes_tell_what_one_tells(tmp_path: Path, method: str, accumula
 
 def test_under_torchrun(tmp_path: Path) -> None:
     command = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "tests.pretrain.toy_run"]
-    subprocess.run([sys.executable, "-m", *command, str(tmp_path / "two"), "toy"], check=True, timeout=240)
+    words = [sys.executable, "-m", *command, str(tmp_path / "two"), "toy"]
+    subprocess.run(words, env=same_modules(), check=True, timeout=240)
     assert ended(start(tmp_path / "one", "toy"))[0] == 0
     for (step, a), (other, b) in zip(losses(tmp_path / "one"), losses(tmp_path / "two"), strict=True):
         assert step == other

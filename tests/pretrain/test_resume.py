@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,15 +12,15 @@ import pytest
 
 from pretrain.training.folder import RunFolder
 from pretrain.training.log import read_log
-from tests.source_tree import ROOT
+from tests.source_tree import same_modules
 
 pytestmark = pytest.mark.slow
 
 
 def start(output: Path, method: str, *words: str, **environment: str) -> subprocess.Popen[str]:
-    env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment
+    env = same_modules() | {"OMP_NUM_THREADS": "1"} | environment
     command = [sys.executable, "-m", "tests.pretrain.toy_run", str(output), method, *words]
-    return subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def ended(process: subprocess.Popen[str], *, seconds: float = 240) -> tuple[int, str]:

@@ -14,7 +14,7 @@ from facebench import staging
 from facebench.errors import DataError
 from facebench.synth import store
 from facebench.synth.layouts.layout import Job, Made
-from tests.source_tree import ROOT
+from tests.source_tree import same_modules
 
 PLAN = {"layout": "toy", "seed": 1}
 JOBS = [Job(f"train-{i:08d}", "train", i, f"p{i}", identity=i, image=i) for i in range(20)]
@@ -87,13 +87,11 @@ def test_an_interrupted_writing_goes_on_from_where_it_was(tmp_path, workers):
 def test_a_killed_process_leaves_no_set_and_loses_nothing(tmp_path):
     final = tmp_path / "Toy"
     program = (
-        # Appended, so that an installed wheel is still what is tested.
-        f"import os, sys\nsys.path.append({str(ROOT)!r})\n"
-        "from pathlib import Path\nfrom tests.synth.test_store import write, make\n"
+        "import os, sys\nfrom pathlib import Path\nfrom tests.synth.test_store import write, make\n"
         "def die(job):\n    if job.index == 7: os._exit(9)\n    return make(job)\n"
         "write(Path(sys.argv[1]), maker=die, workers=1)"
     )
-    ran = subprocess.run([sys.executable, "-c", program, str(final)], check=False)
+    ran = subprocess.run([sys.executable, "-c", program, str(final)], env=same_modules(), check=False)
     assert ran.returncode == 9
     assert not final.exists()
     drawn = []
