@@ -3,5 +3,5 @@
     prepare ── shards ──> loader ── Batch ──> method (PaCo-FR, MAE, SimMIM) ──> train ── checkpoint ──> export
 
 The paper's body and code are not public. What its abstract and framework caption say is KNOWN; everything else is
-INFERRED, one named setting each (`pretrain.config`). The exported file is the only thing that passes to `facebench`.
+INFERRED, one named setting each (`pretrain.sections`). The exported file is the only thing that passes to `facebench`.
 """

@@ -11,6 +11,7 @@ no others. Its metadata is the header, texts by name; lists and numbers are JSON
     data_digest     sha256 of the list of training pictures
     changes         optional: in which the encoder is not `arch`, {"depth": 6, "patch_size": 8}
     norm            optional: how the pixel targets of pre-training were normalised, in words
+    supervision     optional: which labels it learnt from: none, parsing maps, landmarks
     epoch, step     optional: how long it was trained
     health          optional: of the codebook at that step, {"perplexity": 812.4, "used": 0.97}
     part            optional: encoder, or teacher, its running mean
@@ -65,6 +66,7 @@ class Header:
     step: int | None = None
     changes: Mapping[str, int] = field(default_factory=dict)
     health: Mapping[str, float] = field(default_factory=dict)
+    supervision: str | None = None
     part: str = "encoder"
     precision: str = "fp32"
 
@@ -119,6 +121,7 @@ def parse_header(metadata: Mapping[str, str], path: Path) -> Header:
         config_digest=metadata["config_digest"],
         data_digest=metadata["data_digest"],
         norm=metadata.get("norm"),
+        supervision=metadata.get("supervision"),
         epoch=_number(metadata, "epoch", path),
         step=None if (step := _number(metadata, "step", path)) is None else int(step),
         changes=_changes(metadata, path),
@@ -208,6 +211,7 @@ def _details(header: Header) -> dict[str, Any]:
         "data_digest": header.data_digest,
         "changes": dict(header.changes) or None,
         "norm": header.norm,
+        "supervision": header.supervision,
         "epoch": header.epoch,
         "step": header.step,
         "health": dict(header.health) or None,

@@ -15,8 +15,8 @@ from facebench.errors import DataError
 from facebench.images import decode_image, decode_label_map
 from facebench.schemes import IBUG68, LAPA11
 from facebench.shapes import ByteArray, FloatArray
-from pretrain.config import DataConfig
 from pretrain.data.shards import Stored
+from pretrain.sections import DataConfig
 
 _DRAWS = 2
 """Sets the draws of the pictures apart from those of the order (`pretrain.data.order`)."""

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pretrain.config import BeliefConfig
 from pretrain.method.patches import Patches
+from pretrain.sections import BeliefConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

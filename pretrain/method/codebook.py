@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from pretrain.config import CodebookConfig
 from pretrain.method.precise import precise
+from pretrain.sections import CodebookConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

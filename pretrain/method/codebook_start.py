@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from pretrain import ranks
-from pretrain.config import CodebookConfig
 from pretrain.method.codebook import Codebook
 from pretrain.method.kmeans import kmeans
+from pretrain.sections import CodebookConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from pretrain.config import DecoderConfig
+from pretrain.sections import DecoderConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

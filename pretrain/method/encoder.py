@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from facebench.errors import UsageError
 from facebench.torchvision_cure import ensure_torchvision_imports
-from pretrain.config import EncoderConfig
+from pretrain.sections import EncoderConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

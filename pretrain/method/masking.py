@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from facebench.shapes import BoolArray, IntArray
-from pretrain.config import MaskConfig, MaskKind
 from pretrain.method.regions import REGIONS
+from pretrain.sections import MaskConfig, MaskKind
 
 COVERED = tuple(REGIONS.index(name) for name in ("eyes", "brows", "nose", "mouth", "boundary", "hair"))
 """Regions that may be covered as a whole (CRFR-P: neither skin nor background)."""

@@ -5,7 +5,7 @@
 
 KNOWN are: this framework; an incubation stage, the first epoch, in which the Belief Predictor is supervised; a
 patch-based codebook with multiple candidate tokens, learnt end to end; masks that follow regions of the face;
-patch-pixel alignment; spatial consistency. Everything else is INFERRED: each choice is a field of `pretrain.config`.
+patch-pixel alignment; spatial consistency. Everything else is INFERRED: each choice is a field of `pretrain.sections`.
 """
 
 from __future__ import annotations

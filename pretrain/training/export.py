@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import torch
 
 from facebench.errors import FacebenchError
-from pretrain.config import EncoderConfig, PretrainConfig
+from pretrain.config import PretrainConfig
 from pretrain.method.encoder import MEAN, STD, build_encoder
+from pretrain.sections import EncoderConfig
 from pretrain.training.checkpoint import Checkpoint, load
 from pretrain.training.whole_file import write_whole
 
@@ -48,6 +49,7 @@ def header(
         "config_digest": config.digest,
         "data_digest": data_digest,
         "norm": TARGET,
+        "supervision": config.supervision,
         "epoch": json.dumps(round(epoch, 4)),
         "step": json.dumps(step),
         "health": json.dumps(health),

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from pretrain.config import OptimConfig
+from pretrain.sections import OptimConfig
 from pretrain.training.schedule import learning_rate
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pretrain.config import OptimConfig
+from pretrain.sections import OptimConfig
 
 REFERENCE_BATCH = 256
 """The batch that `optim.base_lr` is for (Goyal et al. 2017; MAE, BEiT)."""

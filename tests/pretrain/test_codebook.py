@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pretrain.config import BeliefConfig, CodebookConfig
 from pretrain.method.belief import BeliefPredictor
 from pretrain.method.codebook import Codebook
 from pretrain.method.patches import standardise
+from pretrain.sections import BeliefConfig, CodebookConfig
 
 
 def codebook(scope="shared", size=6, patches=5):

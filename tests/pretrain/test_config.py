@@ -70,6 +70,20 @@ def test_the_defaults_are_those_that_are_written_down():
     assert (loss.geometry, loss.tokens, loss.spatial_centred, found.teacher.momentum) == (0, 0, True, 0.996)
 
 
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({}, "none"),
+        ({"mask": {"region_source": "sixty-eight"}}, "none"),  # a detector's points, not anybody's labels
+        ({"mask": {"region_source": "parsing"}}, "parsing maps"),
+        ({"loss": {"geometry": 0.05}}, "landmarks"),
+        ({"mask": {"region_source": "parsing"}, "loss": {"geometry": 0.05}}, "parsing maps and landmarks"),
+    ],
+)
+def test_a_training_says_which_labels_it_learns_from(sections, words):
+    assert config(**sections).supervision == words
+
+
 def test_the_digest_is_of_every_choice_but_where_the_run_reads_and_writes():
     plain = config().digest
     assert config(run={"output": "elsewhere"}, data={"shards": "other", "workers": 7}).digest == plain

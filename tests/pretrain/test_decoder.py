@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from pretrain.config import DecoderConfig
 from pretrain.method.decoder import Decoder, sincos_positions
+from pretrain.sections import DecoderConfig
 
 
 def test_positions_by_loops():

@@ -7,7 +7,6 @@ import torch
 from safetensors.torch import save_file
 
 from facebench.errors import UsageError
-from pretrain.config import EncoderConfig
 from pretrain.method.encoder import (
     MEAN,
     STD,
@@ -20,6 +19,7 @@ from pretrain.method.encoder import (
     of_patches,
     patch_side,
 )
+from pretrain.sections import EncoderConfig
 
 ARCHS = {
     "vit_tiny_patch16_224": (64, 1),

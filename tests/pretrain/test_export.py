@@ -80,6 +80,7 @@ def test_the_header_says_what_it_is(finished: RunFolder) -> None:
     assert {"perplexity", "used"} == json.loads(header["health"]).keys()
     assert header["config_digest"] == load(finished.checkpoints()[0]).config.digest
     assert header["data_digest"] == "d" * 64
+    assert header["supervision"] == "none"
 
 
 def test_what_a_finished_run_leaves(finished: RunFolder) -> None:

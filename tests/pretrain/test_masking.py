@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pretrain.config import MaskConfig
 from pretrain.method import masking
 from pretrain.method.masking import COVERED, draw_mask, replaced_count
 from pretrain.method.regions import REGIONS, region_map
+from pretrain.sections import MaskConfig
 
 KINDS = ("random", "region", "block", "grid")
 FACE = region_map(None, source="template", size=224, grid=14)

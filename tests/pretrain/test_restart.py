@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pretrain.config import CodebookConfig
 from pretrain.method.codebook import Codebook
 from pretrain.method.restart import restart_dead
+from pretrain.sections import CodebookConfig
 from tests.pretrain.small import TOKENS, at, part_of, small_batch, small_method
 
 SIZE, WIDTH, PATCHES, TOTAL = 4, 3, 5, 6

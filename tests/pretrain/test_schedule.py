@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pretrain.config import OptimConfig
+from pretrain.sections import OptimConfig
 from pretrain.training.schedule import learning_rate, step_count
 
 # peak = 1e-3 * 512 / 256 = 2e-3; of 20 steps round(0.2 * 20) = 4 rise.

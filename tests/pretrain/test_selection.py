@@ -6,9 +6,9 @@ import pytest
 import torch
 from scipy.stats import chisquare, gumbel_r, kstest
 
-from pretrain.config import CodebookConfig
 from pretrain.method.codebook import Codebook
 from pretrain.method.selection import choose, gumbel_noise
+from pretrain.sections import CodebookConfig
 
 TOKENS, WIDTH, PLACES = 7, 4, 5
 

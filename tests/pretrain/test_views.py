@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facebench.errors import DataError
-from pretrain.config import DataConfig
 from pretrain.data.shards import Stored
 from pretrain.data.views import View, cropped, draws, mirrored, opened, resized, shown
+from pretrain.sections import DataConfig
 from tests.drawn_faces import draw
 
 
