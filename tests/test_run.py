@@ -269,6 +269,13 @@ def test_parsing_is_ranked_above_the_floor(parsing_world: Path, tmp_path: Path) 
     assert pixels.counts.complete
 
 
+def test_two_runs_give_the_same_label_maps(parsing_world: Path, tmp_path: Path) -> None:
+    for name, batch in (("a", 16), ("b", 5)):
+        backbones = ("pixels", "timm:test_vit@random:0")
+        _run(_request(parsing_world, tmp_path / name, benchmarks=("lapa",), backbones=backbones, batch=batch))
+    assert _tables(tmp_path / "a") == _tables(tmp_path / "b") != {}
+
+
 def test_saved_label_maps_score_the_same(parsing_world: Path, tmp_path: Path) -> None:
     """Pooled F1 by hand, from the PNGs that the run left."""
     planned = plan(_request(parsing_world, tmp_path, benchmarks=("lapa",)), Registry())
@@ -301,6 +308,14 @@ def test_reconstruction_is_ranked_above_the_floor(tmp_path: Path) -> None:
     assert floor.subject == "floor (mean head)"
     assert pixels.score(key).value < 0.7 * floor.score(key).value  # type: ignore[operator]
     assert pixels.dataset.split == "val"
+
+
+@pytest.mark.slow
+def test_two_runs_give_the_same_heads(tmp_path: Path) -> None:
+    world = write_now(tmp_path, subjects=12, pictures=2, val=3)
+    for name in ("a", "b"):
+        _run(_request(world, tmp_path / name, benchmarks=("now",)))
+    assert _tables(tmp_path / "a") == _tables(tmp_path / "b") != {}
 
 
 def test_training_heads_of_one_identity_are_refused(tmp_path: Path) -> None:
