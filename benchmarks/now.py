@@ -164,7 +164,7 @@ def growth(path: Path, folder: Path, rounds: int) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), sharey=True, constrained_layout=True)
     scan, prediction = synthetic_scan(120_000), synthetic_prediction(10_000)
     panels = {
-        "cropped scan vertices": [(synthetic_scan(n), prediction) for n in (20_000, 83_000, 120_000, 330_000)],
+        "cropped scan vertices": [(synthetic_scan(n), prediction) for n in (20_000, 60_000, 120_000, 330_000)],
         "triangles of the prediction": [
             (scan, synthetic_prediction(n)) for n in (2_500, 5_000, 10_000, 20_000, 40_000)
         ],
