@@ -93,10 +93,15 @@ class Method(Protocol):
     Attributes:
         encoder: the timm VisionTransformer that is exported.
         teacher: its running mean, or None; a module whose parameters take no gradient.
+        side: P, pixels; what the loader cuts masks and regions by.
+
+    Where it also has `health(batch, clock)`, numbers that cost passes of their own, and `panels(batch, clock)`, pictures
+    by name, the trainer asks for them now and then.
     """
 
     encoder: Any
     teacher: Any
+    side: int
 
     def __call__(self, batch: Batch, clock: Clock) -> Outcome:
         """Loss of `batch`. What is random depends on (seed, step, place in the global batch) alone."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from facebench.errors import DataError
+from facebench.staging import DISK_FULL
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object], *, kept: str = "") -> None:
@@ -37,13 +37,10 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object], *, kept: str = 
         trouble = full.error or (cause if isinstance(cause, OSError) else None)
         if trouble is None:
             raise
-        hint = "; free some space and run the same command again" if trouble.errno in _FULL else ""
+        hint = "; free some space and run the same command again" if trouble.errno in DISK_FULL else ""
         raise DataError(
             f"cannot write {path}: {trouble.strerror or trouble}{f'; {kept}' if kept else ''}{hint}"
         ) from cause
-
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Remembering:
