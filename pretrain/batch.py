@@ -95,8 +95,8 @@ class Method(Protocol):
         teacher: its running mean, or None; a module whose parameters take no gradient.
         side: P, pixels; what the loader cuts masks and regions by.
 
-    Where it also has `health(batch, clock)`, numbers that cost passes of their own, and `panels(batch, clock)`, pictures
-    by name, the trainer asks for them now and then.
+    Where it also has `health(batch, clock)`, numbers that cost passes of their own, and `panels(batch, clock)`,
+    pictures by name, the trainer asks for them now and then.
     """
 
     encoder: Any
