@@ -197,12 +197,17 @@ def write_results(path: Path, results: Iterable[Result]) -> None:
     write_text(path, json.dumps(payload, indent=2, allow_nan=False) + "\n")
 
 
-def read_results(path: Path) -> tuple[Result, ...]:
-    """Records of a JSON file, or of every `*.json` below a folder that is one. Raises `DataError`."""
-    files = sorted(path.rglob("result.json")) if path.is_dir() else [path]
+def record_files(path: Path) -> tuple[Path, ...]:
+    """`path` itself, or every `result.json` below it where it is a folder. Raises `DataError` where there is none."""
+    files = tuple(sorted(path.rglob("result.json"))) if path.is_dir() else (path,)
     if not files:
         raise DataError(f"{path} holds no result.json; `facebench run -o {path}` writes them")
-    return tuple(result for file in files for result in _read_file(file))
+    return files
+
+
+def read_results(path: Path) -> tuple[Result, ...]:
+    """Records of a JSON file, or of every `result.json` below a folder. Raises `DataError`."""
+    return tuple(result for file in record_files(path) for result in _read_file(file))
 
 
 def _read_file(path: Path) -> tuple[Result, ...]:

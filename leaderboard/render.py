@@ -1,6 +1,6 @@
-"""Tables written down: `table` for people, `md` for a README, `csv` and `json` for programs.
+"""Tables written down: `table` for people, `md` for a README, `csv` and `json` for programs, `latex` for a paper.
 
-Numbers are rounded in what people read (`table`, `md`) and whole in what programs read (`csv`, `json`).
+Numbers are rounded in what people read (`table`, `md`, `latex`) and whole in what programs read (`csv`, `json`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from facebench.errors import unknown_name
 from facebench.record import Score
 from leaderboard.digits import MISSING, interval_text, value_text
+from leaderboard.latex import to_latex
 from leaderboard.notes import footnotes
 from leaderboard.safe import markdown, printable, spreadsheet
 from leaderboard.table import Column, Row, Table
@@ -57,6 +58,7 @@ FORMATS: Mapping[str, Callable[[Sequence[Table]], str]] = {
     "md": to_markdown,
     "csv": to_csv,
     "json": to_json,
+    "latex": to_latex,
 }
 """Every format, by its name on the command line."""
 

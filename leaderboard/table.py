@@ -76,7 +76,12 @@ class Table:
 
 def tables(results: Iterable[Result]) -> tuple[Table, ...]:
     """One table for each set of results that may be compared. Raises `DataError` where there is no result."""
-    made = [_table(group) for group in rank(results)]
+    return tables_of(rank(results))
+
+
+def tables_of(groups: Iterable[Group]) -> tuple[Table, ...]:
+    """One table for each group, its rows in the group's order."""
+    made = [_table(group) for group in groups]
     return tuple(replace(table, differs=_differing(table, made)) for table in made)
 
 

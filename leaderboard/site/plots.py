@@ -1,0 +1,136 @@
+"""Where the marks of a page's pictures stand: numbers only, which the templates draw as SVG.
+
+Coordinates are in a view box of 0 to 100 across, x to the right and y down, rounded to a hundredth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from facebench.record import Score
+from leaderboard.load import Loaded
+
+CURVE_END = 10.0
+"""Percent of the normaliser at which a curve of cumulative errors ends, as papers draw it."""
+
+CURVE_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A stretch of numbers, laid from 0 to 100."""
+
+    low: float
+    high: float
+
+    def at(self, value: float) -> float:
+        """Where `value` stands, held inside the stretch."""
+        span = self.high - self.low
+        where = 50.0 if span <= 0 else 100.0 * (value - self.low) / span
+        return round(min(max(where, 0.0), 100.0), 2)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """An interval and the value inside it; without an interval `low` and `high` are the value."""
+
+    low: float
+    value: float
+    high: float
+
+    @property
+    def width(self) -> float:
+        """Length of the interval."""
+        return round(self.high - self.low, 2)
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A labelled place on an axis."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Share of faces below each error: `points` as SVG writes them, `name` for the legend."""
+
+    name: str
+    points: str
+    own: bool
+
+
+def scale_of(scores: Iterable[Score | None]) -> Scale:
+    """The stretch that holds every value and interval, with a little room."""
+    ends = [end for score in scores if score is not None and score.value is not None for end in _ends(score)]
+    if not ends:
+        return Scale(0.0, 1.0)
+    low, high = min(ends), max(ends)
+    room = 0.04 * (high - low or abs(high) or 1.0)
+    return Scale(low - room, high + room)
+
+
+def bar(scale: Scale, score: Score | None) -> Bar | None:
+    """Where a score stands; None where it has no value."""
+    if score is None or score.value is None:
+        return None
+    low, high = score.interval or (score.value, score.value)
+    return Bar(scale.at(low), scale.at(score.value), scale.at(high))
+
+
+def ticks(scale: Scale, count: int = 4) -> tuple[Tick, ...]:
+    """Round numbers inside a scale, about `count` of them."""
+    span = scale.high - scale.low
+    if span <= 0:
+        return ()
+    rough = span / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * f for f in (1, 2, 5, 10) if power * f >= rough)
+    digits = max(0, -math.floor(math.log10(step)))
+    first = math.ceil(scale.low / step)
+    values = [(first + i) * step for i in range(int(span / step) + 1)]
+    return tuple(Tick(scale.at(v), f"{v:.{digits}f}") for v in values if v <= scale.high)
+
+
+def cumulative(loaded: Loaded, column: str) -> tuple[float, ...] | None:
+    """Share of faces at or below 0, 0.1, ... 10 percent, from the table beside a record.
+
+    None where the table is not there, is not the one that the record names, or has no `column`.
+    """
+    path, about = loaded.samples, loaded.result.samples
+    if path is None or about is None or hashlib.sha256(path.read_bytes()).hexdigest() != about.sha256:
+        return None
+    from pyarrow import parquet
+
+    if column not in parquet.read_schema(path).names:
+        return None
+    errors = sorted(parquet.read_table(path, columns=[column]).column(column).to_pylist())
+    return shares(errors)
+
+
+def shares(errors: Sequence[float]) -> tuple[float, ...]:
+    """Share of `errors` (ascending fractions) at or below each step; in percent of the faces."""
+    found, i = [], 0
+    for step in range(CURVE_STEPS + 1):
+        limit = CURVE_END / 100.0 * step / CURVE_STEPS
+        while i < len(errors) and errors[i] <= limit:
+            i += 1
+        found.append(100.0 * i / len(errors) if errors else 0.0)
+    return tuple(found)
+
+
+def curve(name: str, values: Sequence[float], *, own: bool) -> Curve:
+    """A curve in a square of 100: error to the right, share of faces up."""
+    steps = len(values) - 1
+    points = " ".join(f"{100 * i / steps:g},{100 - value:.4g}" for i, value in enumerate(values))
+    return Curve(name, points, own)
+
+
+def _ends(score: Score) -> tuple[float, float]:
+    assert score.value is not None
+    low, high = score.interval or (score.value, score.value)
+    return min(low, score.value), max(high, score.value)
