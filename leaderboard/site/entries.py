@@ -71,6 +71,11 @@ class Entry:
     loaded: Loaded | None = None
     source: str = ""
 
+    @property
+    def shared(self) -> bool:
+        """Whether others stand in the same tie group."""
+        return self.tied is not None and self.tied[0] != self.tied[1]
+
 
 @dataclass(frozen=True)
 class Field:
@@ -123,9 +128,15 @@ class Benchmark:
         """Of all groups."""
         return tuple(entry for group in self.groups for entry in group.entries)
 
+    @property
+    def everywhere(self) -> tuple[words.Word, ...]:
+        """Badges that every row has, where there are rows to tell apart."""
+        entries = self.entries
+        return tuple(b for b in entries[0].badges if len(entries) > 1 and all(b in e.badges for e in entries))
+
 
 def slug(text: str, *identity: str) -> str:
-    """A file name for `text`: lower-case letters, digits, dashes; a hash where that loses something, or of `identity`."""
+    """A file name for `text`: letters, digits, dashes; with a hash where that loses something or `identity` is more."""
     plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-")
     if plain == text and not identity:
         return plain

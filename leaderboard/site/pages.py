@@ -91,6 +91,12 @@ def cell(score: Score | None) -> Cell:
     return Cell(value_text(score), interval_text(score), None if score is None else score.value)
 
 
+def scale_of(entries: Sequence[Entry]) -> plots.Scale:
+    """The stretch of the ranked entries; what is not ranked, a floor above all, may lie outside."""
+    ranked = [entry.score for entry in entries if entry.rank is not None]
+    return plots.scale_of(ranked or [entry.score for entry in entries])
+
+
 def lines(benchmark: Benchmark, scale: plots.Scale) -> dict[str, tuple[Line, ...]]:
     """Rows of each group, by the group's key."""
     made = {}
@@ -99,7 +105,7 @@ def lines(benchmark: Benchmark, scale: plots.Scale) -> dict[str, tuple[Line, ...
         rows = []
         for entry in group.entries:
             own = plots.bar(scale, entry.score)
-            leader = leaders.setdefault(entry.tie, own) if entry.tie is not None else None
+            leader = leaders.setdefault(entry.tie, own) if entry.tie is not None and entry.shared else None
             beside = tuple(cell(entry.scores.get(column.key)) for column in benchmark.columns[1:])
             rows.append(Line(entry, group, cell(entry.score), own, leader, beside))
         made[group.key] = tuple(rows)
@@ -135,7 +141,7 @@ def choices(benchmark: Benchmark) -> tuple[Choice, ...]:
 
 def benchmark_page(benchmark: Benchmark) -> dict[str, Any]:
     """The whole table of a benchmark."""
-    scale = plots.scale_of(entry.score for entry in benchmark.entries)
+    scale = scale_of(benchmark.entries)
     return {
         "benchmark": benchmark,
         "rows": lines(benchmark, scale),
@@ -149,7 +155,7 @@ def front_page(benchmarks: Sequence[Benchmark]) -> dict[str, Any]:
     """Every benchmark's leading rows, and every model."""
     cards = []
     for benchmark in benchmarks:
-        scale = plots.scale_of(entry.score for entry in benchmark.entries)
+        scale = scale_of(benchmark.entries)
         rows = lines(benchmark, scale)
         first = max(benchmark.groups, key=lambda group: len(group.ranked))
         cards.append({"benchmark": benchmark, "group": first, "rows": rows[first.key][:LEADING]})
@@ -175,11 +181,14 @@ def model_page(
     """One model: its places, its parts, its curves. `curves` has shares by the identity of an entry."""
     places = []
     for benchmark, group, entry in where:
-        scale = plots.scale_of(other.score for other in group.entries)
+        scale = scale_of(group.entries)
         field = tuple(
             scale.at(other.score.value)
             for other in group.entries
-            if other is not entry and other.score is not None and other.score.value is not None
+            if other is not entry
+            and other.rank is not None
+            and other.score is not None
+            and other.score.value is not None
         )
         places.append(
             {
@@ -241,7 +250,7 @@ def _standing(group: Group, entry: Entry) -> str:
     if entry.rank is None:
         return "not ranked"
     text = f"rank {entry.rank} of {len(group.ranked)}"
-    if entry.tied is not None and entry.tied[0] != entry.tied[1]:
+    if entry.shared and entry.tied is not None:
         text += f"; ranks {entry.tied[0]} to {entry.tied[1]} are not told apart"
     return text
 

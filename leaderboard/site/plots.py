@@ -1,6 +1,6 @@
 """Where the marks of a page's pictures stand: numbers only, which the templates draw as SVG.
 
-Coordinates are in a view box of 0 to 100 across, x to the right and y down, rounded to a hundredth.
+Coordinates are percent of the picture's width or height, x to the right and y down, rounded to a hundredth.
 """
 
 from __future__ import annotations
@@ -35,11 +35,16 @@ class Scale:
 
 @dataclass(frozen=True)
 class Bar:
-    """An interval and the value inside it; without an interval `low` and `high` are the value."""
+    """An interval and the value inside it; without an interval `low` and `high` are the value.
+
+    Attributes:
+        beyond: the side on which the value lies outside the picture, `left` or `right`; empty where it lies inside.
+    """
 
     low: float
     value: float
     high: float
+    beyond: str = ""
 
     @property
     def width(self) -> float:
@@ -79,7 +84,8 @@ def bar(scale: Scale, score: Score | None) -> Bar | None:
     if score is None or score.value is None:
         return None
     low, high = score.interval or (score.value, score.value)
-    return Bar(scale.at(low), scale.at(score.value), scale.at(high))
+    beyond = "left" if score.value < scale.low else "right" if score.value > scale.high else ""
+    return Bar(scale.at(low), scale.at(score.value), scale.at(high), beyond)
 
 
 def ticks(scale: Scale, count: int = 4) -> tuple[Tick, ...]:
