@@ -1,4 +1,6 @@
-"""Train the arms of a study and judge them: `python -m benchmarks.evidence.run STUDY --shards DIR --world DIR --work DIR`.
+"""Train the arms of a study and judge them.
+
+    python -m benchmarks.evidence.run STUDY --shards DIR --world DIR --work DIR
 
 Trainings and evaluations lie in the work folder under a hash of all their choices, so the same command goes on from
 where it was stopped. The scores land in `benchmarks/evidence/results/STUDY.csv`, one row a score.
@@ -75,8 +77,7 @@ def _judged(study: Study, arm: Arm, seed: int, places: Places) -> list[dict[str,
             scores = [s for s in record["scores"] if s["headline"]]
             weights = record["backbone"]["sha256"][:12]
             rows += [
-                {**told, **_score(s), "protocol": protocol, "cpu_seconds": seconds, "weights": weights}
-                for s in scores
+                {**told, **_score(s), "protocol": protocol, "cpu_seconds": seconds, "weights": weights} for s in scores
             ]
     return rows
 
@@ -106,7 +107,7 @@ def _evaluated(spec: str, study: Study, protocol: str, places: Places) -> list[d
 
 
 def _call(*words: str, log: Path | None) -> str:
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(done.stderr)

@@ -23,7 +23,6 @@ import yaml
 FOLDER = Path(__file__).parent
 
 
-
 @dataclass(frozen=True)
 class Arm:
     """One way to train.
@@ -63,7 +62,13 @@ class Study:
     def words(self, arm: Arm, seed: int) -> list[str]:
         """`section.field=value` of one training, but for where it writes."""
         chosen = {**self.settings, **arm.settings, "optim.steps": self.steps(arm), "run.seed": seed}
-        return [f"{name}={yaml.safe_dump(value, default_flow_style=True).split(chr(10))[0]}" for name, value in chosen.items()]
+        return [f"{name}={_yaml(value)}" for name, value in chosen.items()]
+
+
+def _yaml(value: Any) -> str:
+    """`value` as one line of YAML."""
+    text: str = yaml.safe_dump(value, default_flow_style=True)
+    return text.splitlines()[0]
 
 
 def read_study(name: str) -> Study:

@@ -1,6 +1,6 @@
-"""One training of a study in a process of its own, and what it cost: `python -m benchmarks.evidence.training FOLDER WORD...`.
+"""One training of a study, and what it cost: `python -m benchmarks.evidence.training FOLDER WORD...`.
 
-The processor seconds are those of the process that trains; the loader's processes, which a real run hides, do not count.
+The processor seconds are those of the process that trains; those of the loader, which a real run hides, do not count.
 """
 
 from __future__ import annotations

@@ -255,7 +255,7 @@ def _details(header: Header) -> dict[str, Any]:
 
 BACKBONE = BackboneSource(
     name="paco-fr",
-    grammar="paco-fr:NAME, paco-fr:FILE.safetensors or either with @random:SEED",
+    grammar="paco-fr:FILE.safetensors, paco-fr:NAME of a shipped one, or either with @random:SEED",
     summary="an encoder of PaCo-FR pre-training or its baselines: a shipped one, an exported file, a checkpoint",
     open=open_paco_fr,
 )

@@ -1,8 +1,8 @@
 """Attentive heads: learnt queries that read the frozen tokens by cross-attention, as V-JEPA's attentive probe does.
 
-Bardes et al., "Revisiting Feature Prediction for Learning Visual Representations from Video" (2024): a frozen encoder, a
-learnt query, one cross-attention block, a linear layer. Here a query stands for what is asked (a landmark each, or one
-for the head), tokens carry learnt places, and the output is added to the linear head's prediction:
+Bardes et al., "Revisiting Feature Prediction for Learning Visual Representations from Video" (2024): a frozen encoder,
+a learnt query, one cross-attention block, a linear layer. Here a query stands for what is asked (a landmark each, or
+one for the head), tokens carry learnt places, and the output is added to the linear head's prediction:
 
     prediction = linear + part * spread * reader(tokens)
 
@@ -62,7 +62,7 @@ class Standard:
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """Standardised tokens, float32."""
-        return (tokens.float() - self.centre) / self.deviation  # type: ignore[no-any-return]
+        return (tokens.float() - self.centre) / self.deviation
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +117,8 @@ def fit_reading(
     spread = float(left.double().square().mean().sqrt()) or 1.0
     standard = Standard.of(tokens)
     inputs, targets, seen = standard(tokens), (left / spread).float(), standard(val_tokens)
-    reader = build_reader(tokens.shape[1], tuple(tokens.shape[-2:]), left.shape[1], left.shape[2], draw).to(tokens.device)
+    _, channels, height, width = tokens.shape
+    reader = build_reader(channels, (height, width), left.shape[1], left.shape[2], draw).to(tokens.device)
 
     def distance(found: Tensor, wanted: Tensor) -> Tensor:
         return ((found - wanted).square().sum(dim=-1) + 1e-6).sqrt().mean()
@@ -157,7 +158,7 @@ def train_steps(
         network.train()
         loss = loss_of(network(inputs[part]), targets[part])
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()

@@ -33,7 +33,9 @@ class AttentiveLandmarkHead:
         return self.linear.predict(tokens) + self.reading(tokens)
 
 
-def fit_attentive_landmarks(train: Callable[[], Pairs], val: Callable[[], Pairs], *, seed: int) -> AttentiveLandmarkHead:
+def fit_attentive_landmarks(
+    train: Callable[[], Pairs], val: Callable[[], Pairs], *, seed: int
+) -> AttentiveLandmarkHead:
     """Fit the linear head, then the reader; val chooses both by the mean distance of points."""
     linear = fit_landmarks(train, val)
     tokens, points = gather(train())

@@ -1,8 +1,9 @@
 """The decoder of the attentive protocol for parsing: a few convolutions over the frozen tokens, cross-entropy.
 
 Each token is projected to the s x s cells under it, so that 6 x 6 tokens still draw on a grid of at least `FINE` cells;
-with learnt places added, two 3 x 3 convolutions lead to class scores. Labels are dense, so a decoder stands where the other tasks have a query. Its
-softmax estimates the share of each class in a cell, as the linear head does, and is blended with it:
+with learnt places added, two 3 x 3 convolutions lead to class scores. Labels are dense, so a decoder stands where the
+other tasks have a query. Its softmax estimates the share of each class in a cell, as the linear head does, and is
+blended with it:
 
     p = (1 - part) linear + part softmax(decoder),   label = argmax p_c / freq_c^g
 
@@ -101,7 +102,10 @@ def fit_attentive_parsing(
         for part in PARTS[1:]:
             found = choose.score(head, part)
             if found[0] > best[0]:
-                best, chosen = found, replace(head, decoder=copy.deepcopy(decoder), part=part, power=found[1], steps=step)
+                best, chosen = (
+                    found,
+                    replace(head, decoder=copy.deepcopy(decoder), part=part, power=found[1], steps=step),
+                )
     chosen.decoder.requires_grad_(requires_grad=False)
     return chosen
 

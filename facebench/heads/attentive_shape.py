@@ -31,12 +31,8 @@ class AttentiveShapeHead:
         return self.linear.predict(tokens, pooled) + (added if isinstance(added, float) else added[:, 0])
 
 
-def fit_attentive_shape(
-    train: Callable[[], Triples], val: Callable[[], Triples], *, seed: int
-) -> AttentiveShapeHead:
+def fit_attentive_shape(train: Callable[[], Triples], val: Callable[[], Triples], *, seed: int) -> AttentiveShapeHead:
     """Fit the linear head, then the reader; val chooses both by the squared error of coefficients."""
-    import torch
-
     linear = fit_shape(train, val)
     tokens, _, truth = _gather(train())
     val_tokens, val_pooled, val_truth = _gather(val())
