@@ -30,6 +30,7 @@ class Protocol(StrEnum):
     """How much of the backbone may learn."""
 
     LINEAR = "linear"
+    ATTENTIVE = "attentive"
     MAPPING = "mapping"
 
 
