@@ -12,7 +12,7 @@ import pytest
 from tests.source_tree import Module, modules
 
 MODULES = {module.name: module for module in modules()}
-LEAVES = {"errors", "shapes", "schemes", "metric", "record", "registry", "types"}
+LEAVES = {"errors", "shapes", "schemes", "metric", "pooled", "record", "registry", "types"}
 
 # What each part may import of the project, beside itself. A part that is not named here may import any but OUTER.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -20,12 +20,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shapes": set(),
     "schemes": {"errors"},
     "metric": {"errors", "shapes"},
+    "pooled": {"shapes", "metric"},
     "record": {"errors"},
     "registry": {"errors"},
     "slices": {"errors"},
     "staging": {"errors"},
     "types": {"errors", "shapes", "schemes", "metric", "record", "slices"},
-    "stats": {"errors", "shapes", "metric", "record"},
+    "resample_kernel": {"shapes"},
+    "resampling": {"shapes", "metric", "pooled", "resample_kernel"},
+    "confidence": {"shapes"},
+    "stats": {"shapes", "metric", "resampling", "confidence"},
+    "paired": {"errors", "shapes", "metric", "resampling", "confidence", "stats"},
     "geometry": LEAVES,
     "metrics": LEAVES | {"geometry"},
     "datasets": LEAVES | {"geometry", "images"},
