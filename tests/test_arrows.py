@@ -31,6 +31,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "confidence": {"shapes"},
     "stats": {"shapes", "metric", "resampling", "confidence"},
     "paired": {"errors", "shapes", "metric", "resampling", "confidence", "stats"},
+    "cells": LEAVES | {"sample_table"},
+    "verdicts": LEAVES | {"cells", "sample_table", "stats", "paired"},
     "geometry": LEAVES,
     "metrics": LEAVES | {"geometry"},
     "datasets": LEAVES | {"geometry", "images"},

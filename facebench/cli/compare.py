@@ -13,14 +13,14 @@ from facebench.cli.options import DataRoot, Json, Plugins, check_writable, regis
 def compare(
     base: Annotated[str, typer.Argument(help="A record, a folder of runs or a pinned baseline; RUNS#NAME picks one.")],
     candidate: Annotated[str, typer.Argument(help="The same, of what is judged.")],
-    also_base: Annotated[
-        list[str] | None, typer.Option(help="Further seeds of the base; may be repeated.")
-    ] = None,
+    also_base: Annotated[list[str] | None, typer.Option(help="Further seeds of the base; may be repeated.")] = None,
     also_candidate: Annotated[
         list[str] | None, typer.Option(help="Further seeds of the candidate; may be repeated.")
     ] = None,
     md: Annotated[bool, typer.Option("--md", help="Print Markdown.")] = False,
-    html: Annotated[Path | None, typer.Option(help="Write a page with pictures of the faces that changed most.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with pictures of the faces that changed most.")
+    ] = None,
     data: DataRoot = None,
     seed: Annotated[int, typer.Option(min=0, help="Of resamples and permutations.")] = 0,
     json: Json = False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from leaderboard.digits import DIGITS
 from leaderboard.safe import markdown, printable
 
 if TYPE_CHECKING:
@@ -65,27 +66,33 @@ def contrast_cells(contrast: Contrast) -> list[str]:
     difference, metric = contrast.difference, contrast.cell.metric
     arrow = "↓" if metric.direction == "lower" else "↑"
     part = contrast.cell.key.split("/")[2]
-    digits = digits_of(difference)
+    digits = digits_of(difference, metric.unit)
     return [
         printable(f"{part} {metric.name} {arrow} {metric.unit}"),
         _number(difference.base, digits),
         _number(difference.candidate, digits),
         _number(difference.value, digits, sign=True),
-        NOTHING
-        if difference.interval is None
-        else f"[{_number(difference.interval.low, digits, sign=True)}, {_number(difference.interval.high, digits, sign=True)}]",
+        _ends(difference, digits),
         NOTHING if contrast.adjusted is None else f"{contrast.adjusted:.4f}",
         _number(difference.detectable, digits),
         contrast.verdict,
     ]
 
 
-def digits_of(difference: Difference) -> int:
-    """Digits that show the interval's width with two figures, between two and five."""
+def digits_of(difference: Difference, unit: str) -> int:
+    """Digits that show the interval's width with two figures, no fewer than `unit` is printed with, at most five."""
+    least = DIGITS.get(unit, 2)
     if difference.interval is None:
-        return 3
+        return least
     width = difference.interval.high - difference.interval.low
-    return next((digits for digits in (2, 3, 4) if width == 0 or width >= 10.0 ** (1 - digits)), 5)
+    return next((n for n in range(least, 5) if width == 0 or width >= 10.0 ** (1 - n)), 5)
+
+
+def _ends(difference: Difference, digits: int) -> str:
+    if difference.interval is None:
+        return NOTHING
+    low, high = (_number(end, digits, sign=True) for end in (difference.interval.low, difference.interval.high))
+    return f"[{low}, {high}]"
 
 
 def _number(value: float | None, digits: int, *, sign: bool = False) -> str:
@@ -176,9 +183,7 @@ def _report(report: Report) -> dict[str, Any]:
         "samples": len(report.joined.ids),
         "scores": [_contrast(contrast) for contrast in report.headline],
         "slices": [_contrast(contrast) for contrast in report.slices],
-        "moved": [
-            {"id": m.id, "base": m.base, "candidate": m.candidate, "gain": m.gain} for m in report.moved
-        ],
+        "moved": [{"id": m.id, "base": m.base, "candidate": m.candidate, "gain": m.gain} for m in report.moved],
         "causes": [
             {"group": c.group, "field": c.field, "base": c.base, "candidate": c.candidate} for c in report.causes
         ],

@@ -80,7 +80,8 @@ def pin(
     """Put a result and its per-sample statistics into one file, as a baseline for `facebench gate`."""
     from facebench.cli.progress import say
     from facebench.errors import UsageError
-    from facebench.verdicts.rows import PINNED, pin as pinned, read_rows
+    from facebench.verdicts.rows import PINNED, read_rows
+    from facebench.verdicts.rows import pin as pinned
 
     if not output.name.endswith(PINNED):
         raise UsageError(f"a pinned baseline is called NAME{PINNED}, not {output.name}")

@@ -20,7 +20,7 @@ def cells(check: Check) -> list[str]:
     from facebench.cli.comparison_text import NOTHING, digits_of
 
     difference = check.difference
-    digits = digits_of(difference)
+    digits = digits_of(difference, check.cell.metric.unit)
     if difference.value is None:
         return [check.cell.key, NOTHING, NOTHING, NOTHING, NOTHING, f"{check.allowed:.{digits}f}", check.outcome]
     worse = difference.value if check.cell.metric.direction == "lower" else -difference.value

@@ -200,7 +200,7 @@ def _moved(both: Joined) -> tuple[Moved, ...]:
         cell = both.cells[key]
         if not cell.whole:
             continue
-        base, candidate = own_scores(cell, both.base), own_scores(cell, both.candidate)
+        base, candidate = (np.mean([own_scores(cell, t) for t in side], axis=0) for side in (both.base, both.candidate))
         defined = np.isfinite(base) & np.isfinite(candidate)
         if defined.mean() > 0.5:
             break
@@ -216,9 +216,7 @@ def own_scores(cell: Cell, columns: Columns) -> FloatArray:
     """The metric of each sample by itself, (N,); NaN where one sample does not define it."""
     n = sample_count(columns)
     parts = [np.arange(start, min(start + PER_CHUNK, n)) for start in range(0, n, PER_CHUNK)]
-    chunks = [
-        cell.metric.values({name: c[part] for name, c in columns.items()}, np.eye(len(part))) for part in parts
-    ]
+    chunks = [cell.metric.values({name: c[part] for name, c in columns.items()}, np.eye(len(part))) for part in parts]
     return np.concatenate(chunks) if chunks else np.empty(0)
 
 

@@ -225,7 +225,9 @@ def assert_not_worse(candidate: str | Path, baseline: str | Path, rules: str | P
 
 def breach(report: GateReport) -> GateBreached:
     """The error that a gate which does not open ends with."""
-    return GateBreached(f"{report.candidate} may not replace {report.baseline}: {'; '.join(map(said, report.stopping))}")
+    return GateBreached(
+        f"{report.candidate} may not replace {report.baseline}: {'; '.join(map(said, report.stopping))}"
+    )
 
 
 def said(check: Check) -> str:

@@ -1,4 +1,4 @@
-"""Two sides on the same samples: statistics joined by sample id, replicates of a side averaged sample by sample."""
+"""Two sides on the same samples: statistics joined by sample id, one table a replicate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from facebench.cells import Cell, cells_of, headline_keys
 from facebench.errors import NotComparable
-from facebench.paired import mean_over_seeds
 from facebench.sample_table import SampleTable
 from facebench.shapes import AnyArray
 from facebench.verdicts.rows import Row, signature_differences
@@ -67,7 +66,7 @@ class Joined:
     Attributes:
         ids: (N,) in the order of the base.
         clusters: (N,).
-        base: statistics of the base, first axis N, averaged over its replicates.
+        base: statistics of each replicate of the base, first axis N.
         candidate: the same of the candidate.
         cells: every number of the contest over these samples.
         headline: keys of the headline.
@@ -77,8 +76,8 @@ class Joined:
 
     ids: tuple[str, ...]
     clusters: tuple[str, ...]
-    base: Columns
-    candidate: Columns
+    base: tuple[Columns, ...]
+    candidate: tuple[Columns, ...]
     cells: Mapping[str, Cell]
     headline: tuple[str, ...]
     slices: Mapping[str, AnyArray]
@@ -122,8 +121,8 @@ def join(contest: Contest, registry: Registry) -> Joined:
     return Joined(
         ids=taken.ids,
         clusters=taken.clusters,
-        base=_averaged(contest.base, taken.ids),
-        candidate=_averaged(contest.candidate, taken.ids),
+        base=_columns(contest.base, taken.ids),
+        candidate=_columns(contest.candidate, taken.ids),
         cells={cell.key: cell for cell in cells},
         headline=tuple(cell.key for cell in cells if cell.key in headline),
         slices=taken.slices,
@@ -131,13 +130,13 @@ def join(contest: Contest, registry: Registry) -> Joined:
     )
 
 
-def _averaged(rows: Sequence[Row], ids: Sequence[str]) -> Columns:
-    """Statistics of a side in the order of `ids`, averaged over its replicates."""
+def _columns(rows: Sequence[Row], ids: Sequence[str]) -> tuple[Columns, ...]:
+    """Statistics of each replicate of a side, in the order of `ids`."""
     tables = []
     for row in rows:
         place = {name: i for i, name in enumerate(row.table.ids)}
         tables.append(_rows_of(row.table, [place[name] for name in ids]).columns)
-    return tables[0] if len(tables) == 1 else mean_over_seeds(tables)
+    return tuple(tables)
 
 
 def _rows_of(table: SampleTable, places: Sequence[int]) -> SampleTable:

@@ -1,4 +1,4 @@
-"""The rows that a verdict is about: records with their per-sample statistics, from a file, a folder or a pinned archive.
+"""The rows that a verdict is about: records with their per-sample statistics, of a file, a folder or a pinned archive.
 
 A path may end in `#NAME`: of several subjects in a folder, the one whose name holds NAME. Floors are left out.
 """

@@ -40,13 +40,17 @@ class Margin(BaseModel):
     def _one(self) -> Margin:
         given = [name for name, value in self if value is not None]
         if len(given) != 1:
-            raise ValueError(f"a margin is one of absolute, relative and seed_noise, found {', '.join(given) or 'none'}")
+            raise ValueError(
+                f"a margin is one of absolute, relative and seed_noise, found {', '.join(given) or 'none'}"
+            )
         return self
 
     def __str__(self) -> str:
         """The margin as the rules say it."""
         name, value = next((name, value) for name, value in self if value is not None)
-        return {"absolute": f"{value:g}", "relative": f"{value:.3g} of the baseline"}.get(name, f"{value:g} x seed noise")
+        return {"absolute": f"{value:g}", "relative": f"{value:.3g} of the baseline"}.get(
+            name, f"{value:g} x seed noise"
+        )
 
 
 class Rules(BaseModel):
@@ -66,7 +70,7 @@ class Rules(BaseModel):
 
 
 def read_rules(path: Path) -> Rules:
-    """The rules in the file at `path`. Raises `UsageError` for what makes no sense, a margin that is missing included."""
+    """The rules in the file at `path`. Raises `UsageError` for what makes no sense, no margin included."""
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as cause:
@@ -78,4 +82,6 @@ def read_rules(path: Path) -> Rules:
     except ValidationError as cause:
         problem = cause.errors()[0]
         where = ".".join(map(str, problem["loc"]))
-        raise UsageError(f"{path}: {where + ': ' if where else ''}{problem['msg'].removeprefix('Value error, ')}") from cause
+        raise UsageError(
+            f"{path}: {where + ': ' if where else ''}{problem['msg'].removeprefix('Value error, ')}"
+        ) from cause
