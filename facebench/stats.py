@@ -24,7 +24,7 @@ from facebench.confidence import (
     share_interval,
 )
 from facebench.metric import Columns, Metric, sample_count
-from facebench.resampling import Part, members_of, parts_of, resampled, take
+from facebench.resampling import SLOW_ROWS, Part, members_of, parts_of, resampled, take
 from facebench.shapes import BoolArray, FloatArray, IntArray
 
 __all__ = ["METHOD", "RESAMPLES", "Interval", "doubts_of", "intervals", "take"]
@@ -39,8 +39,8 @@ Method: TypeAlias = Literal["percentile", "bca"]
 
 SHARES = "Wilson's score at the effective number of samples; Clopper-Pearson below 30 events"
 METHOD = (
-    f"{LEVEL:.0%}; percentile bootstrap over clusters, {RESAMPLES} resamples, tails widened for few clusters; "
-    f"shares: {SHARES}"
+    f"{LEVEL:.0%}; percentile bootstrap over clusters, {RESAMPLES} resamples ({SLOW_ROWS} for medians), tails "
+    f"widened for few clusters; shares: {SHARES}"
 )
 
 
@@ -106,7 +106,7 @@ def doubts_of(n: int, support: int, clusters: int, undefined: int, resamples: in
     """Why an interval may cover less often than it says, in words; nothing where nothing is known against it."""
     found = (
         f"{n} samples, fewer than {FEW_SAMPLES}" if n < FEW_SAMPLES else "",
-        f"{support} events, fewer than {FEW_EVENTS}" if support < min(FEW_EVENTS, n) else "",
+        f"rests on {support} events, fewer than {FEW_EVENTS}" if support < min(FEW_EVENTS, n) else "",
         f"{clusters} clusters, fewer than {FEW_CLUSTERS}" if clusters < min(FEW_CLUSTERS, n) else "",
         f"{undefined} of {resamples} resamples undefined" if undefined > MANY_UNDEFINED * resamples else "",
     )

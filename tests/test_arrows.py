@@ -33,6 +33,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paired": {"errors", "shapes", "metric", "resampling", "confidence", "stats"},
     "cells": LEAVES | {"sample_table"},
     "verdicts": LEAVES | {"cells", "sample_table", "stats", "paired"},
+    "ranks": {"errors", "shapes", "metric", "resampling", "confidence", "stats"},
+    "planning": {"errors", "shapes", "metric", "confidence", "stats", "paired"},
+    "stored": {"errors", "shapes", "metric", "record", "sample_table"},
     "geometry": LEAVES,
     "metrics": LEAVES | {"geometry"},
     "datasets": LEAVES | {"geometry", "images"},
@@ -44,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluators": LEAVES | {"geometry", "metrics", "datasets", "backbones", "heads", "protocols"},
     "synth": LEAVES
     | {"geometry", "datasets", "images", "slices", "staging", "journal"},  # journal: where the cache lies
-    "leaderboard": {"errors", "record", "stats"},
+    "leaderboard": {"errors", "record", "stats", "ranks"},
     "pretrain": LEAVES | {"geometry", "images", "ordered", "staging", "torchvision_cure"},
 }
 

@@ -133,7 +133,8 @@ def test_pooled_and_plain_reductions_see_the_same_resamples():
     rng = np.random.default_rng(5)
     x, y = {"x": rng.random(120)}, {"x": rng.random(120)}
     clusters = [str(i // 3) for i in range(120)]
-    pooled, plain = differences([(MEAN, everyone(120)), (PLAIN_MEAN, everyone(120))], x, y, clusters, resamples=500)
+    cells = [(MEAN, everyone(120)), (PLAIN_MEAN, everyone(120))]
+    pooled, plain = differences(cells, x, y, clusters, resamples=500, permutations=500)
     assert pooled.interval.low == pytest.approx(plain.interval.low, abs=1e-12)
     assert pooled.interval.high == pytest.approx(plain.interval.high, abs=1e-12)
     assert pooled.p == plain.p

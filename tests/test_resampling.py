@@ -113,3 +113,15 @@ def test_equal_terms_are_multiplied_once():
     values = resampled([part], resamples=3, seed=0)[0]
     np.testing.assert_array_equal(values, np.concatenate(list(draws(9, resamples=3, seed=0))) @ np.arange(9.0))
     assert seen == [(3, 2)]
+
+
+def test_what_is_not_pooled_is_tried_on_the_first_rows(monkeypatch):
+    monkeypatch.setattr("facebench.resampling.SLOW_ROWS", 25)
+    monkeypatch.setattr("facebench.resampling.CHUNK_ELEMENTS", 90)
+    columns, everyone = {"x": np.random.default_rng(0).random(9)}, np.ones(9, dtype=bool)
+    slow = Metric("m", "mm", "lower", lambda c, w: w @ c["x"])
+    fast = Metric("m", "mm", "lower", Pooled(lambda c: c["x"][None], lambda sums: sums[:, 0]))
+    parts = parts_of([(slow, everyone), (fast, everyone)], [columns], np.arange(9))
+    first, every = resampled(parts, resamples=60, seed=0)
+    assert (len(first), len(every)) == (25, 60)
+    np.testing.assert_allclose(first, every[:25])

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from facebench.cli import compare, data, gate, leaderboard, listing, pretrain, run, score, selftest, version
+from facebench.cli import compare, data, gate, leaderboard, listing, power, pretrain, run, score, selftest, version
 from facebench.errors import EXIT_INTERRUPTED, FacebenchError
 
 
@@ -52,5 +52,6 @@ app.add_typer(pretrain.app, name="pretrain")
 app.command("list")(listing.list_things)
 app.command("describe")(listing.describe)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("power")(power.power)
 app.command("selftest")(selftest.selftest)
 app.command("version")(version.version)
