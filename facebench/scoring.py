@@ -6,7 +6,7 @@ measured by the same lines.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -153,6 +153,7 @@ def reduce_scores(
                 headline=cell.key in headline,
                 interval=(interval.low, interval.high) if interval and value is not None else None,
                 reason=None if value is not None else metric.undefined,
+                doubts=interval.doubts if interval and value is not None else (),
             )
         )
     return tuple(scores)
@@ -198,6 +199,7 @@ def build_result(
     synthetic = any(sample.synthetic for sample in samples)
     size = None if synthetic else _official_size(dataset, split, subset)
     truth = _truth(dataset, split, samples, size)
+    scores = reduce_scores(evaluator.metrics(dataset), dataset, split, subset, measured.table)
     defaults: Mapping[str, str] = getattr(evaluator, "defaults", {})
     fields = {
         "data": truth.revision[:REVISION_DIGITS],
@@ -217,13 +219,13 @@ def build_result(
         protocol=protocol,
         signature=signature(**fields),
         counts=measured.counts,
-        scores=reduce_scores(evaluator.metrics(dataset), dataset, split, subset, measured.table),
+        scores=scores,
         interval_method=METHOD,
         seeds=tuple(seeds),
         settings={**defaults, **(settings or {})},
         environment=describe_environment(),
         timing=dict(timing or {}),
-        warnings=(*warnings, *_doubts(split, len(samples), size, synthetic=synthetic)),
+        warnings=(*warnings, *_doubts(split, len(samples), size, synthetic=synthetic), *_wide(scores)),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -248,6 +250,13 @@ def _doubts(split: str, found: int, size: int | None, *, synthetic: bool) -> Seq
     if size is not None and size != found:
         return [f"{found} samples, not the official {size}: not the published {split} set"]
     return []
+
+
+def _wide(scores: Sequence[Score]) -> Iterator[str]:
+    """What speaks against the intervals of the headline."""
+    for score in scores:
+        if score.headline and score.doubts:
+            yield f"interval of {score.key} may cover less than it says: {', '.join(score.doubts)}"
 
 
 def _official_size(dataset: Dataset, split: str, subset: str | None) -> int | None:
