@@ -8,7 +8,20 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from facebench.cli import compare, data, gate, leaderboard, listing, power, pretrain, run, score, selftest, version
+from facebench.cli import (
+    compare,
+    data,
+    gate,
+    leaderboard,
+    listing,
+    paper,
+    power,
+    pretrain,
+    run,
+    score,
+    selftest,
+    version,
+)
 from facebench.errors import EXIT_INTERRUPTED, FacebenchError
 
 
@@ -53,5 +66,6 @@ app.command("list")(listing.list_things)
 app.command("describe")(listing.describe)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("power")(power.power)
+app.command("paper")(paper.paper)
 app.command("selftest")(selftest.selftest)
 app.command("version")(version.version)
