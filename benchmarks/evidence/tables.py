@@ -1,18 +1,14 @@
-"""The tables of docs/evidence.md from the records in `results/`: `python -m benchmarks.evidence.tables [--write]`."""
+"""The tables of docs/evidence.md from the records in `results/`: `python -m benchmarks.evidence.tables`."""
 
 from __future__ import annotations
 
 import csv
 import math
-import re
-import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from statistics import mean, stdev
 
 from benchmarks.evidence.study import FOLDER, read_study
 
-PAGE = Path(__file__).parents[2] / "docs" / "evidence.md"
 STUDIES = ("tuning", "headline", "longer", "ablation")
 KEYS = {"wflw": "WFLW NME ↓ %", "lapa": "LaPa F1 ↑ %", "now": "NoW median ↓ mm"}
 DIGITS = {"wflw": 2, "lapa": 2, "now": 3}
@@ -21,22 +17,15 @@ Row = dict[str, str]
 
 
 def main() -> None:
-    text = PAGE.read_text(encoding="utf-8") if "--write" in sys.argv else ""
     for name in STUDIES:
-        table = "\n".join(lines(name))
-        if text:
-            part = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-            text = part.sub(lambda found, table=table: f"{found[1]}\n{table}\n\n{found[2]}", text)  # type: ignore[misc]
-        else:
-            print(f"{name}\n\n{table}\n")
-    if text:
-        PAGE.write_text(text, encoding="utf-8")
+        print(f"{name}\n\n" + "\n".join(lines(name)) + "\n")
 
 
 def lines(name: str) -> Iterator[str]:
     """The table of one study."""
     study = read_study(name)
-    rows = list(csv.DictReader((FOLDER / "results" / f"{name}.csv").open()))
+    with (FOLDER / "results" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
     columns = [(p, k) for p in study.protocols for k in KEYS if any(r["protocol"] == p and _set(r) == k for r in rows)]
     gains = _gains(rows) if name == "tuning" else {}
     header = ["arm", "seeds", "steps", "pictures", "seconds", *(f"{p}: {KEYS[k]}" for p, k in columns)]

@@ -165,11 +165,8 @@ def _mean_metric(name: str) -> Metric:
 
 
 def _failure_metric(percent: float, name: str) -> Metric:
-    def failed(columns: Columns) -> FloatArray:
-        errors = _errors(columns, name)
-        return np.where(np.isfinite(errors), errors > percent / 100, np.nan)
-
-    return Metric(f"fr{percent:g}-{name}", "%", "lower", share_of(failed, scale=100))
+    failed = share_of(lambda columns: failures(_errors(columns, name), percent / 100), scale=100)
+    return Metric(f"fr{percent:g}-{name}", "%", "lower", failed)
 
 
 def _curve_metrics(percent: float, name: str) -> tuple[Metric, ...]:
@@ -185,6 +182,11 @@ def _curve_metrics(percent: float, name: str) -> tuple[Metric, ...]:
 
 def _errors(columns: Columns, name: str) -> FloatArray:
     return np.asarray(columns[f"error-{name}"], dtype=np.float64)
+
+
+def failures(errors: FloatArray, threshold: float) -> FloatArray:
+    """1.0 for each face whose error lies above `threshold`, both fractions, (N,); NaN where it has no error."""
+    return np.where(np.isfinite(errors), errors > threshold, np.nan)
 
 
 def success_area(errors: FloatArray, threshold: float) -> FloatArray:
