@@ -104,8 +104,9 @@ class Score(_Record):
     Attributes:
         key: what was measured: `dataset/split/subset/metric-normaliser`.
         value: in the published unit; None where undefined, with `reason`.
-        interval: 95 % bootstrap interval (low, high); None where there is none.
+        interval: 95 % interval (low, high), made as docs/statistics.md says; None where there is none.
         n: number of samples behind it.
+        doubts: why the interval may cover less often than it says: few samples, events or clusters.
     """
 
     key: str
@@ -116,6 +117,7 @@ class Score(_Record):
     headline: bool = False
     interval: tuple[FiniteFloat, FiniteFloat] | None = None
     reason: str | None = None
+    doubts: tuple[str, ...] = ()
 
 
 class SamplesRecord(_Record):

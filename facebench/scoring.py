@@ -6,14 +6,13 @@ measured by the same lines.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from facebench.cells import cells_of, headline_keys
 from facebench.environment import describe_environment
 from facebench.errors import DataError, FacebenchError
 from facebench.journal import Journal
@@ -31,7 +30,6 @@ from facebench.record import (
     write_results,
 )
 from facebench.sample_table import SampleTable, collect, write_table
-from facebench.shapes import BoolArray
 from facebench.stats import METHOD, intervals, take
 from facebench.types import Dataset, Evaluator, Predictions, Sample, revision
 
@@ -138,49 +136,27 @@ def reduce_scores(
         table: statistics by sample.
         seed: of the bootstrap.
     """
-    everyone = np.ones(len(table.ids), dtype=bool)
-    masks: dict[str, BoolArray] = {subset or dataset.whole: everyone}
-    if subset is None:
-        masks |= {name: table.subsets[name] for name in _in_order(dataset, table) if table.subsets[name].any()}
-    cells = [(name, metric) for name in masks for metric in metrics]
-    found = intervals([(m, masks[name]) for name, m in cells], table.columns, table.clusters, seed=seed)
-    headline = _headline_keys(dataset, split, subset)
+    cells = cells_of(metrics, dataset, split, subset, table)
+    found = intervals([(cell.metric, cell.mask) for cell in cells], table.columns, table.clusters, seed=seed)
+    headline = headline_keys(dataset, split, subset)
     scores = []
-    for (name, metric), interval in zip(cells, found, strict=True):
-        value = metric.value(take(table.columns, masks[name]))
-        whole = masks[name] is everyone
-        part = name if metric.slice is None else metric.slice if whole else f"{name}+{metric.slice}"
-        key = f"{dataset.name}/{split}/{part}/{metric.name}"
+    for cell, interval in zip(cells, found, strict=True):
+        metric = cell.metric
+        value = metric.value(take(table.columns, cell.mask))
         scores.append(
             Score(
-                key=key,
+                key=cell.key,
                 value=value,
                 unit=metric.unit,
                 direction=metric.direction,
-                n=int(masks[name].sum()),
-                headline=key in headline,
+                n=int(cell.mask.sum()),
+                headline=cell.key in headline,
                 interval=(interval.low, interval.high) if interval and value is not None else None,
                 reason=None if value is not None else metric.undefined,
+                doubts=interval.doubts if interval and value is not None else (),
             )
         )
     return tuple(scores)
-
-
-def _in_order(dataset: Dataset, table: SampleTable) -> list[str]:
-    """Subsets of the table as the data set orders them, then the ones it does not name."""
-    named = [key.rpartition("/")[2] for key in dataset.subset_sizes]
-    return [*(name for name in named if name in table.subsets), *(n for n in table.subsets if n not in named)]
-
-
-def _headline_keys(dataset: Dataset, split: str, subset: str | None) -> set[str]:
-    """The published headline, or what stands for it where another split or a single subset was scored."""
-    keys = {key for key in dataset.headline if key.split("/")[1] == split}
-    if subset is not None:
-        keys = {key for key in keys if key.split("/")[2] == subset}
-    if keys or not dataset.headline:
-        return keys
-    _, _, part, metric = dataset.headline[0].split("/")
-    return {f"{dataset.name}/{split}/{subset if subset and part == dataset.whole else part}/{metric}"}
 
 
 def build_result(
@@ -223,6 +199,7 @@ def build_result(
     synthetic = any(sample.synthetic for sample in samples)
     size = None if synthetic else _official_size(dataset, split, subset)
     truth = _truth(dataset, split, samples, size)
+    scores = reduce_scores(evaluator.metrics(dataset), dataset, split, subset, measured.table)
     defaults: Mapping[str, str] = getattr(evaluator, "defaults", {})
     fields = {
         "data": truth.revision[:REVISION_DIGITS],
@@ -242,13 +219,13 @@ def build_result(
         protocol=protocol,
         signature=signature(**fields),
         counts=measured.counts,
-        scores=reduce_scores(evaluator.metrics(dataset), dataset, split, subset, measured.table),
+        scores=scores,
         interval_method=METHOD,
         seeds=tuple(seeds),
         settings={**defaults, **(settings or {})},
         environment=describe_environment(),
         timing=dict(timing or {}),
-        warnings=(*warnings, *_doubts(split, len(samples), size, synthetic=synthetic)),
+        warnings=(*warnings, *_doubts(split, len(samples), size, synthetic=synthetic), *_wide(scores)),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -273,6 +250,13 @@ def _doubts(split: str, found: int, size: int | None, *, synthetic: bool) -> Seq
     if size is not None and size != found:
         return [f"{found} samples, not the official {size}: not the published {split} set"]
     return []
+
+
+def _wide(scores: Sequence[Score]) -> Iterator[str]:
+    """What speaks against the intervals of the headline."""
+    for score in scores:
+        if score.headline and score.doubts:
+            yield f"interval of {score.key} may cover less than it says: {', '.join(score.doubts)}"
 
 
 def _official_size(dataset: Dataset, split: str, subset: str | None) -> int | None:

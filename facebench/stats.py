@@ -1,66 +1,47 @@
-"""Intervals by the bootstrap, on stored per-sample statistics.
+"""Intervals of scores, on stored per-sample statistics.
 
-One weight matrix serves every metric of a split: row b says how often each sample was drawn in resample b. Samples that
-are not independent (several faces of one picture, several pictures of one subject) are drawn together, by cluster.
-Percentile interval: Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 13.3; the same as
-`scipy.stats.bootstrap(method="percentile")`.
+One set of resamples serves every metric of a split and every subset of it (`facebench.resampling`). A share (a failure
+rate) gets an interval of its own kind, since resampling one failure in 600 covers 63 % and none at all covers nothing
+(`facebench.confidence`). docs/statistics.md says which interval is made where, and how often each was found to cover.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
 
+from facebench.confidence import (
+    FEW_CLUSTERS,
+    FEW_EVENTS,
+    FEW_SAMPLES,
+    LEVEL,
+    Ends,
+    Interval,
+    bca,
+    percentile,
+    share_interval,
+)
 from facebench.metric import Columns, Metric, sample_count
-from facebench.shapes import AnyArray, BoolArray, FloatArray
+from facebench.resampling import SLOW_ROWS, Part, members_of, parts_of, resampled, take
+from facebench.shapes import BoolArray, FloatArray, IntArray
 
-RESAMPLES = 2000
-"""Enough for a 95 % percentile interval: its ends move by about 3 % of its width from seed to seed."""
+__all__ = ["METHOD", "RESAMPLES", "Interval", "doubts_of", "intervals", "take"]
 
-CHUNK_ELEMENTS = 4_000_000
-"""Weights held at once, 32 MB of float64: a long split is resampled in several chunks."""
+RESAMPLES = 10_000
+"""The ends of a 95 % percentile interval move by about 1.5 % of its width from seed to seed."""
 
-LEVEL = 0.95
-METHOD = f"percentile bootstrap over clusters, {RESAMPLES} resamples, {LEVEL:.0%}"
+MANY_UNDEFINED = 0.01
+"""Share of the resamples without a value that is worth a warning."""
 
+Method: TypeAlias = Literal["percentile", "bca"]
 
-@dataclass(frozen=True)
-class Interval:
-    """A confidence interval, and how many resamples had no defined value."""
-
-    low: float
-    high: float
-    undefined: int
-
-
-def resample_weights(clusters: Sequence[str], *, resamples: int, seed: int) -> Iterator[FloatArray]:
-    """Weights of a cluster bootstrap, in chunks.
-
-    Args:
-        clusters: (N,) name of each sample's cluster.
-        resamples: B, rows in all.
-        seed: same seed, same rows, whatever the chunking.
-
-    Yields:
-        (b, N) float64: how often each sample was drawn.
-    """
-    _, member = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
-    count = int(member.max()) + 1
-    rng = np.random.default_rng(seed)
-    rows = max(1, CHUNK_ELEMENTS // max(len(member), count))
-    for start in range(0, resamples, rows):
-        b = min(rows, resamples - start)
-        drawn = rng.integers(0, count, size=(b, count))
-        offset = drawn + count * np.arange(b)[:, None]
-        times = np.bincount(offset.ravel(), minlength=b * count).reshape(b, count)
-        yield times.astype(np.float64)[:, member]
-
-
-def take(columns: Columns, mask: BoolArray) -> dict[str, AnyArray]:
-    """The rows of every column where `mask` (N,) holds."""
-    return {name: column[mask] for name, column in columns.items()}
+SHARES = "Wilson's score at the effective number of samples; Clopper-Pearson below 30 events"
+METHOD = (
+    f"{LEVEL:.0%}; percentile bootstrap over clusters, {RESAMPLES} resamples ({SLOW_ROWS} for medians), tails "
+    f"widened for few clusters; shares: {SHARES}"
+)
 
 
 def intervals(
@@ -70,8 +51,10 @@ def intervals(
     *,
     seed: int = 0,
     resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    method: Method = "percentile",
 ) -> list[Interval | None]:
-    """Percentile intervals of many metrics on many subsets, all from the same resamples.
+    """Intervals of many metrics on many subsets, all from the same resamples.
 
     Args:
         cells: metric and the mask (N,) of the samples it is reduced over.
@@ -79,26 +62,52 @@ def intervals(
         clusters: (N,) name of each sample's cluster.
         seed: of the resamples.
         resamples: B.
+        level: of confidence, two-sided.
+        method: of what is not a share.
 
     Returns:
-        One interval a cell; None where fewer than two clusters or no resample define it.
+        One interval a cell; None where fewer than two clusters, or no resample, define it.
     """
-    n = sample_count(columns)
-    if n == 0 or len(set(clusters)) < 2:
+    if sample_count(columns) == 0 or len(set(clusters)) < 2 or not cells:
         return [None] * len(cells)
-    parts = [take(columns, mask) for _, mask in cells]
-    values = [np.empty(0)] * len(cells)
-    for weights in resample_weights(clusters, resamples=resamples, seed=seed):
-        for i, (metric, mask) in enumerate(cells):
-            drawn = metric.values(parts[i], weights[:, mask]) if mask.any() else np.empty(0)
-            values[i] = np.concatenate([values[i], drawn])
-    return [_percentile(v) for v in values]
+    parts = parts_of(cells, [columns], members_of(clusters))
+    found = resampled(parts, resamples=resamples, seed=seed)
+    return [_interval(part, values, level, method) for part, values in zip(parts, found, strict=True)]
 
 
-def _percentile(values: FloatArray) -> Interval | None:
+def _interval(part: Part, values: FloatArray, level: float, method: Method) -> Interval | None:
     defined = values[np.isfinite(values)]
     if defined.size == 0:
         return None
-    tail = (1.0 - LEVEL) / 2.0
-    low, high = np.quantile(defined, [tail, 1.0 - tail])
-    return Interval(float(low), float(high), int(values.size - defined.size))
+    undefined = int(values.size - defined.size)
+    ends, how = _ends(part, defined, level, method)
+    error = float(defined.std(ddof=1)) if defined.size > 1 else None
+    doubts = doubts_of(part.n, part.support, independent(part.members), undefined, values.size)
+    return Interval(ends.low, ends.high, undefined, how, error, doubts)
+
+
+def _ends(part: Part, defined: FloatArray, level: float, method: Method) -> tuple[Ends, str]:
+    events, scale = part.events, getattr(part.metric.reduce, "whole", 1.0)
+    if events is not None:
+        low, high = share_interval(events, part.members, level=level)
+        return Ends(scale * low, scale * high), SHARES
+    if method == "bca":
+        left = part.left_out()
+        return bca(defined, part.value, left[np.isfinite(left)], level=level), "BCa bootstrap over clusters"
+    return percentile(defined, level=level, clusters=independent(part.members)), "percentile bootstrap over clusters"
+
+
+def independent(members: IntArray) -> int:
+    """Number of clusters with at least one sample."""
+    return len(np.unique(members))
+
+
+def doubts_of(n: int, support: int, clusters: int, undefined: int, resamples: int) -> tuple[str, ...]:
+    """Why an interval may cover less often than it says, in words; nothing where nothing is known against it."""
+    found = (
+        f"{n} samples, fewer than {FEW_SAMPLES}" if n < FEW_SAMPLES else "",
+        f"rests on {support} events, fewer than {FEW_EVENTS}" if support < min(FEW_EVENTS, n) else "",
+        f"{clusters} clusters, fewer than {FEW_CLUSTERS}" if clusters < min(FEW_CLUSTERS, n) else "",
+        f"{undefined} of {resamples} resamples undefined" if undefined > MANY_UNDEFINED * resamples else "",
+    )
+    return tuple(filter(None, found))

@@ -119,5 +119,7 @@ def test_no_tracked_file_names_this_machine_or_is_unfinished():
 
 
 def test_no_tracked_file_is_large():
-    large = [p.name for p in tracked_files() if p.stat().st_size > 600_000]
-    assert not large, "pictures of real faces, weights and data sets do not belong here"
+    """Pictures of real faces, weights and data sets do not belong here, but for the small encoders that ship."""
+    shipped = ROOT / "facebench" / "backbones" / "checkpoints"
+    sizes = {path: 6_000_000 if path.parent == shipped else 600_000 for path in tracked_files()}
+    assert not [path.name for path, most in sizes.items() if path.stat().st_size > most]

@@ -76,12 +76,8 @@ def test_a_wrong_distance_is_found(monkeypatch, broken, metric):
 
 
 def test_a_failure_counted_below_the_threshold_is_found(monkeypatch):
-    real = landmark_metrics._mean_where_defined
-
-    def flipped(columns, name, weights, *, above=None):
-        return real(columns, name, weights, above=None if above is None else above * 1.5)
-
-    monkeypatch.setattr(landmark_metrics, "_mean_where_defined", flipped)
+    real = landmark_metrics.failures
+    monkeypatch.setattr(landmark_metrics, "failures", lambda errors, threshold: real(errors, threshold * 1.5))
     found = by_metric(run_checks(parts=SMALL[:1]))
     assert not found["fr-ioc"].ok
     assert found["nme-ioc"].ok

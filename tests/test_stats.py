@@ -5,8 +5,9 @@ import pytest
 from scipy import stats as scipy_stats
 
 from facebench.metric import Columns, Metric, weighted_mean
+from facebench.resampling import take
 from facebench.shapes import FloatArray
-from facebench.stats import intervals, resample_weights, take
+from facebench.stats import intervals
 
 
 def mean_of_x(columns: Columns, weights: FloatArray) -> FloatArray:
@@ -51,15 +52,6 @@ def test_interval_agrees_with_scipy(metric, statistic, columns):
     assert ours.high == pytest.approx(theirs.high, abs=0.08 * width)
 
 
-def test_clusters_are_drawn_whole():
-    clusters = ["a", "a", "b", "c", "c", "c"]
-    weights = np.concatenate(list(resample_weights(clusters, resamples=50, seed=0)))
-    assert (weights[:, 0] == weights[:, 1]).all()
-    assert (weights[:, 3] == weights[:, 5]).all()
-    # Three clusters are drawn three times: the times of one member of each add up to three.
-    assert (weights[:, 0] + weights[:, 2] + weights[:, 3] == 3).all()
-
-
 def test_doubling_every_sample_within_its_cluster_leaves_the_interval_alone(columns):
     names = [str(i) for i in range(400)]
     once = intervals([(MEAN, everyone(400))], columns, names, seed=3, resamples=500)[0]
@@ -67,14 +59,6 @@ def test_doubling_every_sample_within_its_cluster_leaves_the_interval_alone(colu
     twice = intervals([(MEAN, everyone(800))], doubled, list(np.repeat(names, 2)), seed=3, resamples=500)[0]
     assert twice.low == pytest.approx(once.low, rel=1e-12)
     assert twice.high == pytest.approx(once.high, rel=1e-12)
-
-
-def test_rows_do_not_depend_on_the_chunking(monkeypatch):
-    names = [str(i) for i in range(30)]
-    whole = np.concatenate(list(resample_weights(names, resamples=40, seed=9)))
-    monkeypatch.setattr("facebench.stats.CHUNK_ELEMENTS", 90)
-    chunked = np.concatenate(list(resample_weights(names, resamples=40, seed=9)))
-    np.testing.assert_array_equal(whole, chunked)
 
 
 def test_one_cluster_has_no_interval(columns):

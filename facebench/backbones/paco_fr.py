@@ -17,6 +17,10 @@ no others. Its metadata is the header, texts by name; lists and numbers are JSON
     part            optional: encoder, or teacher, its running mean
     precision       optional: fp32, or fp16 where the weights were rounded
 
+    paco-fr:FILE.safetensors               an exported encoder
+    paco-fr:NAME                           one that ships with facebench, pre-trained on synthetic faces alone
+    paco-fr:FILE@random:SEED               the encoder that the file describes, with random weights instead of its own
+
 A checkpoint of a training that still goes on (`.pt`) is taken too: its `header` is the same, and its encoder is what
 starts with `encoder.` in its `method`. It is read as plain tensors and runs no code.
 """
@@ -32,9 +36,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facebench.backbones.intermediates import as_backbone
-from facebench.backbones.timm import build, check_name
+from facebench.backbones.timm import build, check_name, read_seed
 from facebench.backbones.weights import load_exact, read_header, read_torch, read_weights
-from facebench.errors import FacebenchError, UsageError
+from facebench.errors import FacebenchError, UsageError, unknown_name
 from facebench.types import Backbone, BackboneSource
 
 if TYPE_CHECKING:
@@ -44,6 +48,9 @@ METHOD = "paco-fr-reconstruction"
 METHODS = (METHOD, "mae", "simmim")
 CHECKPOINT = "paco-fr-checkpoint.v1"
 """What a checkpoint of a training says of its format."""
+
+SHIPPED = Path(__file__).with_name("checkpoints")
+"""Folder of the encoders that ship with facebench; its README is their model card."""
 
 CHANGES = ("depth", "patch_size")
 _PREFIX = "encoder."
@@ -73,26 +80,45 @@ class Header:
 
 def open_paco_fr(rest: str, input_size: int | None) -> Backbone:
     """Backbone of a PaCo-FR file. Raises `UsageError` (no file, wrong size), `FacebenchError` (not such a file)."""
-    if not rest:
+    named, at, origin = rest.partition("@random:")
+    if not named:
         raise UsageError(f"'paco-fr' names no file; write {BACKBONE.grammar}")
-    path = Path(rest).expanduser()
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; name a file in it: encoders/step-….safetensors or checkpoints/step-….pt")
+    path = _locate(named)
     metadata, weights = _read_checkpoint(path) if path.suffix == ".pt" else (read_header(path), read_weights(path))
     header = parse_header(metadata, path)
-    module = _encoder(header, path)
-    load_exact(module, weights, str(path))
+    seed = read_seed(origin, f"paco-fr:{rest}", f"paco-fr:{named}@random:0") if at else None
+    module = _encoder(header, path, seed or 0)
+    if seed is None:
+        load_exact(module, weights, str(path))
+    details = _details(header) if seed is None else {"arch": header.arch, "changes": dict(header.changes) or None}
     return as_backbone(
         module,
         spec=f"paco-fr:{rest}",
-        name=f"{_title(header)} ({path.name})",
-        weights="file",
+        name=_name(header, path) if seed is None else f"{_architecture(header)} (random {seed})",
+        weights="file" if seed is None else f"random:{seed}",
         input_size=input_size,
         own_size=header.img_size,
         mean=header.mean,
         std=header.std,
-        details=_details(header),
+        details=details,
     )
+
+
+def shipped() -> dict[str, Path]:
+    """The encoders that ship with facebench, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+
+
+def _locate(named: str) -> Path:
+    """The file that `named` means: a shipped encoder by its bare name, or a path."""
+    path = Path(named).expanduser()
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name a file in it: encoders/step-….safetensors or checkpoints/step-….pt")
+    if path.exists() or path.suffix or len(path.parts) > 1:
+        return path
+    if named not in shipped():
+        raise unknown_name("shipped encoder", named, shipped())
+    return shipped()[named]
 
 
 def parse_header(metadata: Mapping[str, str], path: Path) -> Header:
@@ -184,23 +210,29 @@ def _channels(metadata: Mapping[str, str], name: str, path: Path) -> tuple[float
     return tuple(float(v) for v in value)
 
 
-def _encoder(header: Header, path: Path) -> nn.Module:
-    """The empty encoder that the header describes."""
+def _encoder(header: Header, path: Path, seed: int) -> nn.Module:
+    """The encoder that the header describes, with random weights."""
     try:
         check_name(header.arch)
     except UsageError as cause:
         raise FacebenchError(f"{path}: arch in the header: {cause}") from cause
     try:
-        return build(header.arch, input_size=header.img_size, changes=header.changes)
+        return build(header.arch, seed=seed, input_size=header.img_size, changes=header.changes)
     except (TypeError, AssertionError, RuntimeError) as cause:  # models without position embeddings have no img_size
         raise FacebenchError(f"{path}: {header.arch} cannot be built for {header.img_size} pixels: {cause}") from cause
 
 
-def _title(header: Header) -> str:
-    """Short name: ours is called paco-fr, a teacher is said to be one, and so is what differs from the architecture."""
+def _name(header: Header, path: Path) -> str:
+    """Name for tables: a shipped encoder has its own, a file is told by what is in it."""
+    if path.parent == SHIPPED:
+        return f"{path.stem} (reconstruction)" if header.method == METHOD else path.stem
     part = "" if header.part == "encoder" else f" {header.part}"
-    changes = "".join(f" {name.removesuffix('_size')} {value}" for name, value in header.changes.items())
-    return f"{header.method.removesuffix('-reconstruction')}{part} {header.arch}{changes}"
+    return f"{header.method.removesuffix('-reconstruction')}{part} {_architecture(header)} ({path.name})"
+
+
+def _architecture(header: Header) -> str:
+    """The architecture, and in what the encoder differs from it."""
+    return header.arch + "".join(f" {name.removesuffix('_size')} {value}" for name, value in header.changes.items())
 
 
 def _details(header: Header) -> dict[str, Any]:
@@ -223,7 +255,7 @@ def _details(header: Header) -> dict[str, Any]:
 
 BACKBONE = BackboneSource(
     name="paco-fr",
-    grammar="paco-fr:FILE.safetensors",
-    summary="the encoder that PaCo-FR pre-training exports, or a checkpoint of it",
+    grammar="paco-fr:FILE.safetensors, paco-fr:NAME of a shipped one, or either with @random:SEED",
+    summary="an encoder of PaCo-FR pre-training or its baselines: a shipped one, an exported file, a checkpoint",
     open=open_paco_fr,
 )

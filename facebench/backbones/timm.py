@@ -53,7 +53,7 @@ def open_timm(rest: str, input_size: int | None) -> Backbone:
 def _with_weights(name: str, origin: str) -> tuple[nn.Module, str, str]:
     """The model with its weights, where they came from, and what a table calls it."""
     if origin.partition(":")[0] == "random":
-        seed = _seed(origin, name)
+        seed = read_seed(origin.partition(":")[2], f"timm:{name}@{origin}", f"timm:{name}@random:0")
         return build(name, seed=seed), f"random:{seed}", f"{name} (random {seed})"
     given = read_weights(Path(origin).expanduser()) if origin else pretrained_weights(name)
     module = build(name)
@@ -167,12 +167,10 @@ def own_config(module: nn.Module) -> dict[str, Any]:
     return dict(getattr(module, "pretrained_cfg", None) or {})
 
 
-def _seed(origin: str, name: str) -> int:
-    text = origin.partition(":")[2]
+def read_seed(text: str, spec: str, instead: str) -> int:
+    """The seed behind `@random:` in `spec`. Raises `UsageError`, which tells to write `instead`."""
     if not (text.isascii() and text.isdigit() and int(text) < 2**63):
-        raise UsageError(
-            f"timm:{name}@{origin}: random weights need a seed, a whole number from 0; write timm:{name}@random:0"
-        )
+        raise UsageError(f"{spec}: random weights need a seed, a whole number from 0; write {instead}")
     return int(text)
 
 

@@ -8,7 +8,20 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from facebench.cli import data, leaderboard, listing, pretrain, run, score, selftest, version
+from facebench.cli import (
+    compare,
+    data,
+    gate,
+    leaderboard,
+    listing,
+    paper,
+    power,
+    pretrain,
+    run,
+    score,
+    selftest,
+    version,
+)
 from facebench.errors import EXIT_INTERRUPTED, FacebenchError
 
 
@@ -44,10 +57,15 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("score")(score.score)
+app.command("compare")(compare.compare)
+app.command("gate")(gate.gate)
+app.command("pin")(gate.pin)
 app.add_typer(data.app, name="data")
 app.add_typer(pretrain.app, name="pretrain")
 app.command("list")(listing.list_things)
 app.command("describe")(listing.describe)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("power")(power.power)
+app.command("paper")(paper.paper)
 app.command("selftest")(selftest.selftest)
 app.command("version")(version.version)

@@ -30,6 +30,7 @@ class Protocol(StrEnum):
     """How much of the backbone may learn."""
 
     LINEAR = "linear"
+    ATTENTIVE = "attentive"
     MAPPING = "mapping"
 
 
@@ -69,7 +70,7 @@ def run(
     json: Json = False,
     plugin: Plugins = None,
 ) -> None:
-    """Judge backbones; without arguments, three small ones on a face world that is drawn here."""
+    """Judge backbones; without arguments, small ones that ship on a face world that is drawn here."""
     from facebench.run import Request, plan
     from facebench.run import run as run_plan
 

@@ -225,19 +225,24 @@ class PowerTables:
         self._frequency, self._classes = frequency, classes
         self._counts = torch.zeros(len(POWERS), classes * classes, dtype=torch.long)
 
-    def add(self, shares: Tensor, labels: Tensor) -> None:
-        """Count pictures of shares (n or 1, C, G, G) and true labels (n, G, G), in every second row and column."""
+    def add(self, shares: Tensor, labels: Tensor, *, stride: int = 2) -> None:
+        """Count pictures of shares (n or 1, C, G, G) and true labels (n, G, G), every `stride` rows and columns."""
         import torch
 
-        shares, labels = shares[..., ::2, ::2].contiguous(), labels[..., ::2, ::2]
+        shares, labels = shares[..., ::stride, ::stride].contiguous(), labels[..., ::stride, ::stride]
         for j, power in enumerate(POWERS):
             pairs = labels.long() * self._classes + (shares * class_weight(self._frequency, power)).argmax(dim=1)
             self._counts[j] += torch.bincount(pairs.flatten(), minlength=self._classes**2).cpu()
 
     def best(self) -> float:
         """The power with the best mean F1; of equal ones the least."""
+        return self.best_score()[1]
+
+    def best_score(self) -> tuple[float, float]:
+        """The best mean F1, a fraction, and the power that has it; of equal ones the least."""
         scores = [mean_f1(table.reshape(self._classes, self._classes)) for table in self._counts]
-        return POWERS[max(range(len(scores)), key=lambda j: scores[j])]
+        best = max(range(len(scores)), key=lambda j: scores[j])
+        return scores[best], POWERS[best]
 
 
 def class_weight(frequency: Tensor, power: float) -> Tensor:

@@ -24,8 +24,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from facebench.errors import DataError, unknown_name
-from facebench.metric import Columns, Metric, Statistics, weighted_mean
+from facebench.metric import Columns, Metric, Statistics
 from facebench.metrics.auc import simpson_areas
+from facebench.pooled import mean_of, share_of
 from facebench.schemes import LandmarkScheme
 from facebench.shapes import AnyArray, BoolArray, Box, FloatArray
 from facebench.types import Landmarks
@@ -160,25 +161,18 @@ def metrics_of(
 
 
 def _mean_metric(name: str) -> Metric:
-    return Metric(f"nme-{name}", "%", "lower", lambda c, w: 100 * _mean_where_defined(c, name, w))
+    return Metric(f"nme-{name}", "%", "lower", mean_of(lambda columns: _errors(columns, name), scale=100))
 
 
 def _failure_metric(percent: float, name: str) -> Metric:
-    def reduce(columns: Columns, weights: FloatArray) -> FloatArray:
-        return 100 * _mean_where_defined(columns, name, weights, above=percent / 100)
-
-    return Metric(f"fr{percent:g}-{name}", "%", "lower", reduce)
+    failed = share_of(lambda columns: failures(_errors(columns, name), percent / 100), scale=100)
+    return Metric(f"fr{percent:g}-{name}", "%", "lower", failed)
 
 
 def _curve_metrics(percent: float, name: str) -> tuple[Metric, ...]:
     threshold = percent / 100
-
-    def area(columns: Columns, weights: FloatArray) -> FloatArray:
-        return weighted_mean(success_area(columns[f"error-{name}"], threshold), weights)
-
-    def simpson(columns: Columns, weights: FloatArray) -> FloatArray:
-        return weighted_mean(simpson_areas(columns[f"error-{name}"], threshold), weights)
-
+    area = mean_of(lambda columns: success_area(_errors(columns, name), threshold))
+    simpson = mean_of(lambda columns: simpson_areas(_errors(columns, name), threshold))
     return (
         _failure_metric(percent, name),
         Metric(f"auc{percent:g}-{name}", "fraction", "higher", area),
@@ -186,12 +180,13 @@ def _curve_metrics(percent: float, name: str) -> tuple[Metric, ...]:
     )
 
 
-def _mean_where_defined(columns: Columns, name: str, weights: FloatArray, *, above: float | None = None) -> FloatArray:
-    """Mean of the errors (or the share of those `above` a threshold) over the faces that have one, under each row."""
-    errors = np.asarray(columns[f"error-{name}"], dtype=np.float64)
-    values = errors if above is None else (errors > above).astype(np.float64)
-    defined = np.isfinite(errors)
-    return weighted_mean(values, weights) if defined.all() else weighted_mean(values[defined], weights[:, defined])
+def _errors(columns: Columns, name: str) -> FloatArray:
+    return np.asarray(columns[f"error-{name}"], dtype=np.float64)
+
+
+def failures(errors: FloatArray, threshold: float) -> FloatArray:
+    """1.0 for each face whose error lies above `threshold`, both fractions, (N,); NaN where it has no error."""
+    return np.where(np.isfinite(errors), errors > threshold, np.nan)
 
 
 def success_area(errors: FloatArray, threshold: float) -> FloatArray:

@@ -17,13 +17,14 @@ Metrics:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from facebench.errors import DataError
-from facebench.metric import Columns, Metric, Reduce
+from facebench.metric import Columns, Metric
+from facebench.pooled import Pooled
 from facebench.schemes import LabelScheme
 from facebench.shapes import AnyArray, FloatArray, IntArray
 
@@ -116,11 +117,25 @@ def tallies(columns: Columns, weights: FloatArray, groups: Sequence[Sequence[int
 
     A group of one is a class. Sums of counts below 2^53 are exact in float64.
     """
+    return _tallies(weights @ _counts(columns, groups).T)
+
+
+def _counts(columns: Columns, groups: Sequence[Sequence[int]]) -> FloatArray:
+    """Hits of each of G groups, then truth, then prediction pixels: (3 G, N)."""
     matrices = np.asarray(columns["confusion"])
-    hits = [matrices[:, g][:, :, g].sum(axis=(1, 2)) for g in map(list, groups)]
-    rows, cols = matrices.sum(axis=2), matrices.sum(axis=1)
-    parts = (hits, [rows[:, list(g)].sum(axis=1) for g in groups], [cols[:, list(g)].sum(axis=1) for g in groups])
-    return Tallies(*(np.asarray(weights @ np.stack(part, axis=1).astype(np.float64)) for part in parts))
+    lists = [list(group) for group in groups]
+    hits = [matrices[:, g][:, :, g].sum(axis=(1, 2)) for g in lists]
+    truth = [matrices[:, g].sum(axis=(1, 2)) for g in lists]
+    predicted = [matrices[:, :, g].sum(axis=(1, 2)) for g in lists]
+    return np.stack([*hits, *truth, *predicted]).astype(np.float64)
+
+
+def _tallies(sums: FloatArray) -> Tallies:
+    return Tallies(*np.split(sums, 3, axis=1))
+
+
+def _pooled(groups: Sequence[Sequence[int]], finish: Callable[[Tallies], FloatArray]) -> Pooled:
+    return Pooled(lambda columns: _counts(columns, groups), lambda sums: 100 * finish(_tallies(sums)))
 
 
 def metrics_of(scheme: LabelScheme) -> tuple[Metric, ...]:
@@ -140,33 +155,32 @@ def metrics_of(scheme: LabelScheme) -> tuple[Metric, ...]:
 
 
 def _class_metric(name: str, group: tuple[int, ...]) -> Metric:
-    def reduce(columns: Columns, weights: FloatArray) -> FloatArray:
-        return 100 * tallies(columns, weights, [group]).f1[:, 0]
-
+    reduce = _pooled([group], lambda tallies: tallies.f1[:, 0])
     return Metric("f1", "%", "higher", reduce, name, f"{name} is in neither truth nor prediction")
 
 
-def _mean_f1(groups: Sequence[tuple[int, ...]], *, present_only: bool = False) -> Reduce:
-    def reduce(columns: Columns, weights: FloatArray) -> FloatArray:
-        f1 = tallies(columns, weights, groups).f1
-        defined = np.isfinite(f1) if present_only else np.ones_like(f1, dtype=bool)
-        return np.asarray(100 * np.where(defined, f1, 0).sum(axis=1) / defined.sum(axis=1))
+def _mean_f1(groups: Sequence[tuple[int, ...]], *, present_only: bool = False) -> Pooled:
+    def mean(tallies: Tallies) -> FloatArray:
+        defined = np.isfinite(tallies.f1) if present_only else np.ones_like(tallies.hits, dtype=bool)
+        return np.asarray(np.where(defined, tallies.f1, 0).sum(axis=1) / defined.sum(axis=1))
 
-    return reduce
-
-
-def _mean_iou(groups: Sequence[tuple[int, ...]]) -> Reduce:
-    return lambda columns, weights: np.asarray(100 * tallies(columns, weights, groups).iou.mean(axis=1))
+    return _pooled(groups, mean)
 
 
-def _mean_accuracy(groups: Sequence[tuple[int, ...]]) -> Reduce:
-    return lambda columns, weights: np.asarray(100 * tallies(columns, weights, groups).accuracy.mean(axis=1))
+def _mean_iou(groups: Sequence[tuple[int, ...]]) -> Pooled:
+    return _pooled(groups, lambda tallies: np.asarray(tallies.iou.mean(axis=1)))
 
 
-def _pixel_accuracy(columns: Columns, weights: FloatArray) -> FloatArray:
+def _mean_accuracy(groups: Sequence[tuple[int, ...]]) -> Pooled:
+    return _pooled(groups, lambda tallies: np.asarray(tallies.accuracy.mean(axis=1)))
+
+
+def _hits_and_pixels(columns: Columns) -> FloatArray:
     matrices = np.asarray(columns["confusion"])
-    hits, pixels = np.trace(matrices, axis1=1, axis2=2), matrices.sum(axis=(1, 2))
-    return np.asarray(100 * (weights @ hits.astype(np.float64)) / (weights @ pixels.astype(np.float64)))
+    return np.stack([np.trace(matrices, axis1=1, axis2=2), matrices.sum(axis=(1, 2))]).astype(np.float64)
+
+
+_pixel_accuracy = Pooled(_hits_and_pixels, lambda sums: np.asarray(100 * sums[:, 0] / sums[:, 1]))
 
 
 def eagr_scores(matrix: IntArray) -> tuple[FloatArray, float, float]:

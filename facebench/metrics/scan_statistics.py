@@ -24,6 +24,7 @@ import numpy as np
 
 from facebench.metric import Columns, Metric, Statistics
 from facebench.metrics.scan_regions import REGIONS
+from facebench.pooled import Pooled
 from facebench.shapes import AnyArray, FloatArray, IntArray
 
 BIN = 1e-3  # mm
@@ -138,25 +139,35 @@ def _below(ends: IntArray, bins: IntArray) -> IntArray:
     return np.asarray(np.where(bins > 0, ends[np.clip(bins, 1, len(ends)) - 1], 0))
 
 
-def pooled_mean(columns: Columns, weights: FloatArray) -> FloatArray:
-    """Mean of all distances, for each row of `weights` (B, N): (B,) mm."""
-    return np.asarray(weights @ _float(columns["sum"]) / (weights @ _float(columns["n"])))
+def _sums_and_counts(columns: Columns) -> FloatArray:
+    return np.stack([_float(columns["sum"]), _float(columns["n"])])
 
 
-def pooled_std(columns: Columns, weights: FloatArray) -> FloatArray:
-    """Standard deviation of all distances (ddof 0), for each row of `weights` (B, N): (B,) mm."""
+def _moments(columns: Columns) -> FloatArray:
+    """Count, and sum and sum of squares about the plain mean, so that their difference loses no digits: (3, N)."""
     n, sums, squares = (_float(columns[name]) for name in ("n", "sum", "squares"))
-    # About the plain mean, so that the difference of squares loses no digits.
     origin = sums.sum() / n.sum() if n.sum() else 0.0
-    total = weights @ n
-    mean = weights @ (sums - n * origin) / total
-    square = weights @ (squares - 2 * origin * sums + n * origin**2) / total
-    return np.asarray(np.sqrt(np.maximum(square - mean**2, 0)))
+    return np.stack([n, sums - n * origin, squares - 2 * origin * sums + n * origin**2])
 
 
-def _region_mean(region: int, columns: Columns, weights: FloatArray) -> FloatArray:
-    sums, counts = (_float(columns[name])[:, 0, region] for name in ("region-sum", "region-n"))
-    return np.asarray(weights @ sums / (weights @ counts))
+def _ratio(sums: FloatArray) -> FloatArray:
+    return np.asarray(sums[:, 0] / sums[:, 1])
+
+
+def _deviation(sums: FloatArray) -> FloatArray:
+    total, first, second = sums.T
+    return np.asarray(np.sqrt(np.maximum(second / total - (first / total) ** 2, 0)))
+
+
+def _region_sums(region: int, columns: Columns) -> FloatArray:
+    return np.stack([_float(columns[name])[:, 0, region] for name in ("region-sum", "region-n")])
+
+
+pooled_mean = Pooled(_sums_and_counts, _ratio)
+"""Mean of all distances, for each row of weights (B, N): (B,) mm."""
+
+pooled_std = Pooled(_moments, _deviation)
+"""Standard deviation of all distances (ddof 0), for each row of weights (B, N): (B,) mm."""
 
 
 def _float(column: AnyArray) -> FloatArray:
@@ -171,7 +182,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="std", unit="mm", direction="lower", reduce=pooled_std),
     *(
         Metric(
-            name="mean", unit="mm", direction="lower", reduce=partial(_region_mean, k), slice=name,
+            name="mean", unit="mm", direction="lower", reduce=Pooled(partial(_region_sums, k), _ratio), slice=name,
             undefined=f"no scan vertex lies in the {name}",
         )
         for k, name in enumerate(REGIONS)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from facebench.errors import unknown_name
-from facebench.protocols import linear, mapping
+from facebench.protocols import attentive, linear, mapping
 from facebench.protocols.probe import HeadProtocol
 
-PROTOCOLS: Mapping[str, HeadProtocol] = {"linear": linear, "mapping": mapping}
+PROTOCOLS: Mapping[str, HeadProtocol] = {
+    "linear": linear,
+    "attentive": attentive,
+    "mapping": mapping,
+}
 
 
 def find_protocol(name: str) -> HeadProtocol:

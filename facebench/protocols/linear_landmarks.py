@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -18,14 +18,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from facebench.features import Shard
-    from facebench.heads.heatmap import LandmarkHead
+
+
+class PointHead(Protocol):
+    """A head for landmarks, in units of the crop's side."""
+
+    @property
+    def chosen(self) -> Mapping[str, str]:
+        """What val chose."""
+        ...
+
+    def predict(self, tokens: Tensor) -> Tensor:
+        """Points (n, K, 2) of faces with `tokens` (n, D, h, w)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
 class LandmarkProbe:
     """A landmark head and the way back to the stored picture."""
 
-    head: LandmarkHead
+    head: PointHead
     framing: Framing
     device: str
 
@@ -56,8 +68,8 @@ class MeanShape:
         return _from_unit(self.points, sample, self.framing)
 
 
-def fit(setting: Setting) -> LandmarkProbe:
-    """The landmark head, fitted and chosen. Raises `DataError`."""
+def fit(setting: Setting, fit_head: Callable[[Any, Any], PointHead] | None = None) -> LandmarkProbe:
+    """The landmark head, fitted and chosen; the linear one where `fit_head` names no other. Raises `DataError`."""
     from facebench.heads.heatmap import fit_landmarks
 
     def pairs(name: str) -> Iterator[tuple[Tensor, Tensor]]:
@@ -67,7 +79,7 @@ def fit(setting: Setting) -> LandmarkProbe:
             points = np.stack([_to_unit(sample, setting.framing) for sample in shard.samples])
             yield shard.tokens.to(setting.device), torch.from_numpy(points).to(setting.device)
 
-    head = fit_landmarks(lambda: pairs("train"), lambda: pairs("val"))
+    head = (fit_head or fit_landmarks)(lambda: pairs("train"), lambda: pairs("val"))
     return LandmarkProbe(head, setting.framing, setting.device)
 
 

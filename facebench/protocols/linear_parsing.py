@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -19,14 +19,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from facebench.features import Shard
-    from facebench.heads.label_map import ParsingHead
+
+
+class MapHead(Protocol):
+    """A head for label maps over the crop."""
+
+    @property
+    def chosen(self) -> Mapping[str, str]:
+        """What val chose."""
+        ...
+
+    def predict(self, tokens: Tensor) -> Iterator[Tensor]:
+        """Scores (C, G, G) of each picture with `tokens` (n, D, h, w)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
 class ParsingProbe:
     """A parsing head and the way back to the stored label map."""
 
-    head: ParsingHead
+    head: MapHead
     framing: Framing
     device: str
 
@@ -57,8 +69,8 @@ class MajorityLabel:
         return _restore(self.scores, sample, self.framing)
 
 
-def fit(setting: Setting) -> ParsingProbe:
-    """The parsing head, fitted and chosen. Raises `DataError`."""
+def fit(setting: Setting, fit_head: Callable[..., Any] | None = None) -> ParsingProbe:
+    """The parsing head, fitted and chosen; the linear one where `fit_head` names no other. Raises `DataError`."""
     from facebench.heads.label_map import fit_parsing, grid_of
 
     def pairs(name: str) -> Iterator[tuple[Tensor, Tensor]]:
@@ -69,7 +81,7 @@ def fit(setting: Setting) -> ParsingProbe:
             labels = np.stack([label_grid(sample, setting.framing, grid) for sample in shard.samples])
             yield shard.tokens.to(setting.device), torch.from_numpy(labels).to(setting.device)
 
-    head = fit_parsing(lambda: pairs("train"), lambda: pairs("val"), classes=_classes(setting.dataset))
+    head = (fit_head or fit_parsing)(lambda: pairs("train"), lambda: pairs("val"), classes=_classes(setting.dataset))
     return ParsingProbe(head, setting.framing, setting.device)
 
 

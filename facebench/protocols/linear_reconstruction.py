@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -20,14 +20,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from facebench.features import Shard
-    from facebench.heads.shape import ShapeHead
+
+
+class CoefficientHead(Protocol):
+    """A head for coefficients of a basis."""
+
+    @property
+    def chosen(self) -> Mapping[str, str]:
+        """What val chose."""
+        ...
+
+    def predict(self, tokens: Tensor, pooled: Tensor) -> Tensor:
+        """Coefficients (n, R)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
 class ShapeProbe:
     """A shape head and the basis that its coefficients are of."""
 
-    head: ShapeHead
+    head: CoefficientHead
     basis: MeshBasis
     device: str
 
@@ -92,10 +104,10 @@ def truth_of(train: tuple[Sample, ...], model: HeadModel | None) -> Truth:
     return Truth(fit_basis(heads) if model is None else model_basis(model, heads))
 
 
-def fit(setting: Setting) -> ShapeProbe:
+def fit(setting: Setting, fit_head: Callable[[Any, Any], CoefficientHead] = fit_shape) -> ShapeProbe:
     """The reconstruction head, fitted and chosen. Raises `DataError`."""
     truth = truth_of(tuple(setting.train), setting.model)
-    head = fit_shape(lambda: truth.triples(setting, "train"), lambda: truth.triples(setting, "val"))
+    head = fit_head(lambda: truth.triples(setting, "train"), lambda: truth.triples(setting, "val"))
     return ShapeProbe(head, truth.basis, setting.device)
 
 

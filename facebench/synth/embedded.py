@@ -15,14 +15,17 @@ BENCHMARKS: tuple[str, ...] = ("wflw", "lapa", "now")
 """One benchmark for each task."""
 
 BACKBONES: tuple[str, ...] = (
+    "paco-fr:small-paco-fr",
+    "paco-fr:small-mae",
+    "paco-fr:small-mae-equal-pictures",
+    "paco-fr:small-paco-fr@random:0",
     "pixels",
-    "timm:vit_tiny_patch16_224@random:0",
-    "timm:convnext_atto@random:0",
 )
-"""A baseline without a network, and two networks of different kind that have learnt nothing."""
+"""The encoders that ship, of one architecture: PaCo-FR, MAE at equal compute, MAE at equal pictures and none of it
+(random weights); and the crop itself."""
 
-INPUT_SIZE = 128
-"""Input side of these backbones, pixels: a third of the time of 224, and a multiple of every stride."""
+INPUT_SIZE = 96
+"""Input side of these backbones, pixels: what they were trained at."""
 
 SEED = 0
 

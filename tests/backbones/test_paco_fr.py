@@ -213,3 +213,21 @@ def test_files_that_are_no_safetensors(tmp_path: Path, encoder: Any) -> None:
         BACKBONE.open(str(tmp_path / "gone.safetensors"), None)
     with pytest.raises(UsageError, match="write paco-fr:FILE"):
         BACKBONE.open("", None)
+
+
+def test_random_weights_of_the_architecture_that_a_file_describes(tmp_path: Path, encoder: Any) -> None:
+    path = write(tmp_path / "encoder.safetensors", encoder.state_dict())
+    trained = BACKBONE.open(str(path), None)
+    first, again, other = (BACKBONE.open(f"{path}@random:{seed}", None) for seed in (0, 0, 1))
+    assert first.record.sha256 == again.record.sha256
+    assert len({b.record.sha256 for b in (trained, first, other)}) == 3
+    assert first.record.weights == "random:0"
+    assert "random 0" in first.record.name
+    assert "method" not in first.record.details
+    with pytest.raises(UsageError, match="need a seed"):
+        BACKBONE.open(f"{path}@random:", None)
+
+
+def test_a_bare_name_is_an_encoder_that_ships() -> None:
+    with pytest.raises(UsageError, match="unknown shipped encoder 'small-pacofr'"):
+        BACKBONE.open("small-pacofr", None)

@@ -4,6 +4,7 @@
     <!-- output: pictures of the default run -->  how many pictures `facebench run` draws
     <!-- docstring: facebench.datasets.wflw -->   the docstring of a module or a class
     <!-- run: facebench run -->                   what a slow command prints; its numbers hang on the machine
+    <!-- table: headline -->                      a study's table, from its records in benchmarks/evidence/results
 
 `python -m tests.docs.blocks` writes them anew, `--slow` those of the last kind too; the tests compare.
 """
@@ -20,6 +21,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from benchmarks.evidence import tables
 from facebench.cli import execute
 from facebench.synth import embedded
 from tests.source_tree import ROOT
@@ -77,6 +79,11 @@ def docstring(name: str) -> str:
         return fenced(found)
 
 
+def study_table(name: str) -> str:
+    """The table of a study of pre-training, in Markdown."""
+    return "\n" + "\n".join(tables.lines(name)) + "\n\n"
+
+
 def default_pictures() -> str:
     """How many pictures of each set `facebench run` draws."""
     lines = [("set", "to learn from and choose on", "to score")]
@@ -92,7 +99,12 @@ def fenced(text: str) -> str:
 
 
 TABLES: Mapping[str, Callable[[], str]] = {"pictures of the default run": default_pictures}
-KINDS: Mapping[str, Callable[[str], str]] = {"output": output, "docstring": docstring, "run": output}
+KINDS: Mapping[str, Callable[[str], str]] = {
+    "output": output,
+    "docstring": docstring,
+    "run": output,
+    "table": study_table,
+}
 
 if __name__ == "__main__":
     for page in pages():
