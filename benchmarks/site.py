@@ -43,10 +43,11 @@ def made() -> Result:
     )  # fmt: skip
     return Result(
         subject="made", task="landmarks", evaluator="landmarks", evaluator_version=1,
-        dataset=DatasetRecord(name="wflw", split="test", revision="3fa9c1", official=True, licence="-", citation="-"),
-        backbone=BackboneRecord(spec="timm:made", name="made", weights="pretrained:made", sha256="0", parameters=86_000_000,
-                                input_size=224),
-        predictions=None, protocol="linear.v1", signature=signature(box="gt*1.25", eval="landmarks.v1", probe="linear.v1"),
+        dataset=DatasetRecord(name="wflw", split="test", revision="3fa9c1", official=None, licence="-", citation="-"),
+        backbone=BackboneRecord(spec="timm:made", name="made", weights="pretrained:made", sha256="0",
+                                parameters=86_000_000, input_size=224),
+        predictions=None, protocol="linear.v1",
+        signature=signature(box="gt*1.25", eval="landmarks.v1", probe="linear.v1"),
         counts=Counts(expected=2500, scored=2500, failed=0), scores=scores, interval_method="bootstrap",
         created="2026-01-01T00:00:00+00:00",
     )  # fmt: skip

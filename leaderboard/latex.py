@@ -23,13 +23,14 @@ _SPECIAL: Mapping[str, str] = {
 _SIGNS = {"–": "--", "×": r"$\times$", "°": r"$^{\circ}$", "↓": r"$\downarrow$", "↑": r"$\uparrow$", "±": r"$\pm$"}
 _MARK = r"\textsuperscript{$=$}"
 _ARROWS = {"lower": r"$\downarrow$", "higher": r"$\uparrow$"}
-_NEEDS_CARE = re.compile("|".join(map(re.escape, (*_SPECIAL, *_SIGNS))))
+_SPELT = {**_SPECIAL, **_SIGNS}
+_NEEDS_CARE = re.compile("|".join(map(re.escape, _SPELT)))
 
 
 def escape(text: str) -> str:
     """`text` that LaTeX prints as it is written; characters that it may have no glyph for are spelt out."""
     spelt = "".join(c if c.isascii() or c in _SIGNS or c.isalpha() else f"U+{ord(c):04X}" for c in printable(text))
-    return _NEEDS_CARE.sub(lambda match: (_SPECIAL | _SIGNS)[match[0]], spelt)
+    return _NEEDS_CARE.sub(lambda match: _SPELT[match[0]], spelt)
 
 
 def to_latex(tables: Sequence[Table]) -> str:

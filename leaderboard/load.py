@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from facebench.record import Result, read_results, record_files
+from facebench.registry import Registry
 from leaderboard.invariants import check
 
 
@@ -32,6 +34,19 @@ def load(paths: Iterable[Path]) -> tuple[Loaded, ...]:
     found: dict[str, Loaded] = {}
     for file in (file for path in paths for file in record_files(path)):
         for result in read_results(file):
-            check(result, file)
+            check(result, file, official_sizes(result.dataset.name))
             found.setdefault(result.model_dump_json(), Loaded(result, file))
     return tuple(found.values())
+
+
+@cache
+def official_sizes(name: str) -> Mapping[str, int]:
+    """Official number of samples of each split and subset of a data set, `test` and `test/pose`.
+
+    Empty for a data set that is not installed here.
+    """
+    dataset = next((entry.load() for entry in Registry().entries("datasets") if entry.name == name), None)
+    if dataset is None:
+        return {}
+    subsets = {key if "/" in key else f"test/{key}": size for key, size in dataset.subset_sizes.items()}
+    return {key: size for key, size in (subsets | dict(dataset.sizes)).items() if size is not None}

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from facebench.cli import execute
 from facebench.errors import DataError
+from facebench.metrics.auc import simpson_areas
 from facebench.record import Counts, Score, write_results
 from leaderboard.invariants import check, problems
-from leaderboard.load import load
+from leaderboard.load import load, official_sizes
 from tests.leaderboard.records import record, score
 
 KEY = "wflw/test/all/"
@@ -28,6 +29,9 @@ def rates(errors, subset="wflw/test/all", headline=True):
         about = {"unit": "fraction", "direction": "higher", "n": len(e), "headline": False, "interval": None}
         made.append(score(f"{subset}/auc{percent}-ioc", area, **about))
     return made
+
+
+SIZES = {"test": 2500, "test/pose": 326}
 
 
 def changed(scores: list[Score], key: str, **values) -> list[Score]:
@@ -81,6 +85,50 @@ def test_counts_add_up(counts):
     broken = record("a", counts=Counts(expected=expected, scored=scored, failed=failed))
     with pytest.raises(DataError, match=r"made\.json: the record of 'a' contradicts itself: "):
         check(broken, file=__import__("pathlib").Path("made.json"))
+
+
+def test_no_score_has_more_samples_than_were_scored():
+    (problem,) = problems(record("a", score(n=2501)))
+    assert problem == "wflw/test/all/nme-ioc: 2,501 samples of 2,500 scored ones"
+
+
+@pytest.mark.parametrize(
+    ("scores", "counts", "reason"),
+    [
+        ([score(n=2000)], 2000, "2,000 samples expected where test has officially 2,500"),
+        ([score(), score("wflw/test/pose/nme-ioc", n=327)], 2500, "test/pose has officially 326"),
+    ],
+)
+def test_an_official_record_has_the_official_sizes(scores, counts, reason):
+    made = record("a", *scores, counts=Counts(expected=counts, scored=counts, failed=0))
+    official = made.model_copy(update={"dataset": made.dataset.model_copy(update={"official": True})})
+    found = list(problems(official, SIZES))
+    assert any(reason in problem for problem in found), found
+    unofficial = made.model_copy(update={"dataset": made.dataset.model_copy(update={"official": None})})
+    assert list(problems(unofficial, SIZES)) == []
+
+
+def test_official_sizes_are_those_of_the_data_set():
+    assert official_sizes("300w") == {
+        "test": 689, "private": 600, "trainval": 3148, "test/common": 554, "test/challenge": 135,
+        "private/indoor": 300, "private/outdoor": 300,
+    }  # fmt: skip
+    assert official_sizes("nobody-has-it") == {}
+
+
+@given(st.lists(st.floats(0.0, 0.2), min_size=1, max_size=30))
+def test_areas_of_the_simpson_family_hold(errors):
+    values = {t: float(simpson_areas(np.asarray(errors), t / 100).mean()) for t in (5, 7, 8, 10)}
+    about = {"unit": "fraction", "direction": "higher", "n": len(errors), "interval": None}
+    made = [score(f"{KEY}auc{t}-ioc-simpson", value, **about) for t, value in values.items()]
+    assert list(problems(record("a", *made))) == []
+
+
+def test_an_area_of_the_simpson_family_may_pass_1_by_one_bin_and_no_more():
+    about = {"unit": "fraction", "direction": "higher", "interval": None}
+    assert simpson_areas(np.zeros(1), 0.05) == pytest.approx(1.002)
+    assert list(problems(record("a", score(f"{KEY}auc5-ioc-simpson", 1.002, **about)))) == []
+    assert list(problems(record("a", score(f"{KEY}auc5-ioc-simpson", 1.0021, **about))))
 
 
 def test_an_error_above_its_normaliser_is_no_contradiction():
