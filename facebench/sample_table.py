@@ -103,6 +103,8 @@ def read_table(path: Path) -> SampleTable:
         whole = pq.read_table(path)
     except (OSError, pa.ArrowException) as cause:
         raise DataError(f"{path} is not a table of per-sample statistics: {str(cause).splitlines()[0]}") from cause
+    if lacking := {"id", "cluster"}.difference(whole.column_names):
+        raise DataError(f"{path} is not a table of per-sample statistics: it has no column {min(lacking)!r}")
     meta = json.loads((whole.schema.metadata or {}).get(b"facebench", b'{"shapes": {}}'))
     subsets, slices, columns = {}, {}, {}
     for name in whole.column_names:

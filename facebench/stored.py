@@ -14,7 +14,7 @@ import numpy as np
 
 from facebench.errors import DataError
 from facebench.metric import Columns, Metric
-from facebench.record import Result, read_results
+from facebench.record import Result, read_results, record_files
 from facebench.sample_table import SampleTable, read_table
 from facebench.shapes import BoolArray, IntArray
 
@@ -44,14 +44,6 @@ class Joined:
     subsets: dict[str, BoolArray]
     columns: tuple[Columns, ...]
     left_out: int
-
-
-def record_files(path: Path) -> Sequence[Path]:
-    """The record at `path`, or every `result.json` below it. Raises `DataError` where there is none."""
-    files = sorted(path.rglob("result.json")) if path.is_dir() else [path]
-    if not files:
-        raise DataError(f"{path} holds no result.json; `facebench run -o {path}` writes them")
-    return files
 
 
 def read_stored(file: Path, result: Result) -> Stored:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from leaderboard.digits import MISSING, digits, value_text
 from leaderboard.safe import printable
 from leaderboard.table import Column, Row, Table
-from leaderboard.ties import tie_groups
 
 _SPECIAL: Mapping[str, str] = {
     "\\": r"\textbackslash{}",
@@ -61,9 +60,7 @@ def _table(table: Table, number: int) -> str:
 
 def _ties(table: Table) -> list[bool]:
     """Rows that are not the best and not told apart from it."""
-    key = table.columns[0].key
-    groups = tie_groups([row.scores.get(key) if row.rank is not None else None for row in table.rows])
-    return [group == 1 and row.rank != 1 for group, row in zip(groups, table.rows, strict=True)]
+    return [row.place is not None and row.place.group == 1 and row.rank != 1 for row in table.rows]
 
 
 def _title(column: Column) -> str:
@@ -98,5 +95,5 @@ def _line(cells: Sequence[str]) -> str:
 
 def _caption(table: Table, *, tied: bool) -> str:
     about = f"{escape(f'{table.dataset} {table.split}')}. Best ranked value in bold, 95\\,\\% intervals in brackets."
-    mark = f" {_MARK}: not told apart from the best by its interval." if tied else ""
+    mark = f" {_MARK}: not told apart from the best." if tied else ""
     return f"{about}{mark} Signature: {escape(table.signature.replace('|', ' '))}."

@@ -1,6 +1,7 @@
-"""Tables written down: `table` for people, `md` for a README, `csv` and `json` for programs, `latex` for a paper.
+"""Tables written down, each form by its name.
 
-Numbers are rounded in what people read (`table`, `md`, `latex`) and whole in what programs read (`csv`, `json`).
+`table` is for people, `md` for a README, `csv` and `json` for programs, `latex` for a paper, `model-index` and `pwc`
+for other sites. Numbers are rounded in what people read (`table`, `md`, `latex`, `pwc`), whole in the others.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from typing import Any, TypeAlias
 from facebench.errors import unknown_name
 from facebench.record import Score
 from leaderboard.digits import MISSING, interval_text, value_text
+from leaderboard.interchange import to_evaluation_tables, to_model_index
 from leaderboard.latex import to_latex
 from leaderboard.notes import footnotes
 from leaderboard.safe import markdown, printable, spreadsheet
 from leaderboard.table import Column, Row, Table
-from leaderboard.terminal import column_title, difference, plain, samples, table_title
+from leaderboard.terminal import column_title, difference, open_ranks, plain, samples, table_title
 
 Cell: TypeAlias = str | int | float | None
 
@@ -59,19 +61,24 @@ FORMATS: Mapping[str, Callable[[Sequence[Table]], str]] = {
     "csv": to_csv,
     "json": to_json,
     "latex": to_latex,
+    "model-index": to_model_index,
+    "pwc": to_evaluation_tables,
 }
 """Every format, by its name on the command line."""
 
 
 def _markdown_table(table: Table) -> str:
     notes = footnotes(table)
-    titles = ["#", "subject", "weights", *(column_title(c) for c in table.columns), "n", "protocol", "notes"]
-    lines = [_line(titles), _line(["--:", ":--", ":--", *["--:"] * len(table.columns), "--:", ":--", ":--"])]
-    for row, note in zip(table.rows, notes.rows, strict=True):
+    ranks = open_ranks(table)
+    titles = ["subject", "weights", *(column_title(c) for c in table.columns), "n", "protocol", "notes"]
+    marks = [":--", ":--", *["--:"] * len(table.columns), "--:", ":--", ":--"]
+    first = [("#", "--:"), *([("ranks", "--:")] if ranks else [])]
+    lines = [_line([*(title for title, _ in first), *titles]), _line([*(mark for _, mark in first), *marks])]
+    for i, (row, note) in enumerate(zip(table.rows, notes.rows, strict=True)):
         numbers = [_markdown_score(row.scores.get(c.key)) for c in table.columns]
         names = [markdown(text) for text in (row.subject, row.weights, row.protocol, note)]
-        rank = MISSING if row.rank is None else str(row.rank)
-        lines.append(_line([rank, names[0], names[1], *numbers, samples(row), names[2], names[3]]))
+        rank = [MISSING if row.rank is None else str(row.rank), *ranks[i : i + 1]]
+        lines.append(_line([*rank, names[0], names[1], *numbers, samples(row), names[2], names[3]]))
     signature = printable(table.signature).replace("`", "'")
     remarks = [f"- {markdown(line)}" for line in notes.lines]
     differs = [markdown(difference(table))] if table.differs else []
@@ -88,8 +95,8 @@ def _line(cells: Sequence[str]) -> str:
 
 
 _CSV_COLUMNS = (
-    "dataset", "split", "evaluator", "signature", "rank", "subject", "weights", "protocol",
-    "key", "value", "low", "high", "unit", "direction", "n", "scored", "expected", "notes",
+    "dataset", "split", "evaluator", "signature", "rank", "rank_low", "rank_high", "tie", "subject", "weights",
+    "protocol", "key", "value", "low", "high", "unit", "direction", "n", "scored", "expected", "notes",
 )  # fmt: skip
 
 
@@ -98,7 +105,9 @@ def _csv_line(table: Table, row: Row, column: Column) -> Sequence[Cell]:
     low, high = (score.interval if score is not None else None) or (None, None)
     return (
         *(table.dataset, table.split, table.evaluator, table.signature),
-        *(row.rank, row.subject, row.weights, row.protocol, column.key),
+        row.rank,
+        *((None, None, None) if row.place is None else (row.place.low, row.place.high, row.place.group)),
+        *(row.subject, row.weights, row.protocol, column.key),
         *(None if score is None else score.value, low, high, column.unit, column.direction),
         *(None if score is None else score.n, row.scored, row.expected, "; ".join((*row.badges, *row.remarks))),
     )
@@ -125,6 +134,8 @@ def _json_row(table: Table, row: Row) -> dict[str, Any]:
     shown = [row.scores[column.key] for column in table.columns if column.key in row.scores]
     return {
         "rank": row.rank,
+        "ranks": None if row.place is None else [row.place.low, row.place.high],
+        "tie": None if row.place is None else row.place.group,
         "subject": row.subject,
         "weights": row.weights,
         "protocol": row.protocol,

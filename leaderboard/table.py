@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from facebench.record import Result, Score, parse_signature
 from leaderboard.rank import Group, Ranked, is_floor, rank
@@ -29,6 +30,25 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Place:
+    """The ranks that the samples leave open for a row.
+
+    Attributes:
+        low, high: the best and the worst.
+        group: number of its tie group, from 1.
+    """
+
+    low: int
+    high: int
+    group: int
+
+    @property
+    def text(self) -> str:
+        """`2`, or `1–3`."""
+        return str(self.low) if self.low == self.high else f"{self.low}–{self.high}"
+
+
+@dataclass(frozen=True)
 class Row:
     """One result.
 
@@ -42,6 +62,7 @@ class Row:
         protocol: how much of the backbone was allowed to learn.
         badges: what must be seen beside the number, a word or two each: `random weights`.
         remarks: what a reader must be told at more length.
+        place: the ranks that its samples leave open; None where it is not ranked, or where nobody asked.
     """
 
     rank: int | None
@@ -53,6 +74,7 @@ class Row:
     protocol: str
     badges: tuple[str, ...]
     remarks: tuple[str, ...]
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -79,9 +101,9 @@ def tables(results: Iterable[Result]) -> tuple[Table, ...]:
     return tables_of(rank(results))
 
 
-def tables_of(groups: Iterable[Group]) -> tuple[Table, ...]:
-    """One table for each group, its rows in the group's order."""
-    made = [_table(group) for group in groups]
+def tables_of(groups: Iterable[Group], places: Iterable[Sequence[Place | None]] = ()) -> tuple[Table, ...]:
+    """One table for each group, its rows in the group's order. `places`: of the rows of each group, where known."""
+    made = [_table(group, row_places or ()) for group, row_places in zip_longest(groups, places)]
     return tuple(replace(table, differs=_differing(table, made)) for table in made)
 
 
@@ -97,7 +119,7 @@ def _fields(table: Table) -> dict[str, str]:
     return about | parse_signature(table.signature)
 
 
-def _table(group: Group) -> Table:
+def _table(group: Group, places: Sequence[Place | None]) -> Table:
     headlines = {s.key: s for ranked in group.rows for s in ranked.result.scores if s.headline}
     ordered = [headlines.pop(group.headline), *headlines.values()]
     return Table(
@@ -106,7 +128,7 @@ def _table(group: Group) -> Table:
         evaluator=group.evaluator,
         signature=group.signature,
         columns=tuple(column_of(score) for score in ordered),
-        rows=tuple(_row(ranked) for ranked in group.rows),
+        rows=tuple(_row(ranked, place) for ranked, place in zip_longest(group.rows, places)),
     )
 
 
@@ -116,7 +138,7 @@ def column_of(score: Score) -> Column:
     return Column(score.key, subset, metric, score.unit, score.direction)
 
 
-def _row(ranked: Ranked) -> Row:
+def _row(ranked: Ranked, place: Place | None) -> Row:
     result = ranked.result
     return Row(
         rank=ranked.rank,
@@ -128,6 +150,7 @@ def _row(ranked: Ranked) -> Row:
         protocol=result.protocol,
         badges=_badges(ranked),
         remarks=_remarks(ranked),
+        place=place,
     )
 
 

@@ -96,8 +96,17 @@ def column_title(column: Column) -> str:
 
 
 def samples(row: Row) -> str:
-    """Number of samples behind a row, and how many there should be where that is more."""
+    """Number of samples behind a row, and how many there should be where that is more; a published row says none."""
+    if row.expected == 0:
+        return MISSING
     return f"{row.scored:,}" if row.scored == row.expected else f"{row.scored:,} of {row.expected:,}"
+
+
+def open_ranks(table: Table) -> tuple[str, ...]:
+    """The ranks that each row may have, `1–3`; empty where every row has one only, or nobody asked."""
+    if all(row.place is None or row.place.low == row.place.high for row in table.rows):
+        return ()
+    return tuple(MISSING if row.place is None else row.place.text for row in table.rows)
 
 
 def _plain_lines(table: Table) -> Iterator[str]:
@@ -138,6 +147,8 @@ def _columns(table: Table, *, stacked: bool) -> tuple[_Drawn, ...]:
     weights = [printable(row.weights) for row in table.rows]
     notes = [printable(text) for text in footnotes(table).rows]
     columns = [_column("#", [MISSING if row.rank is None else str(row.rank) for row in table.rows], "right")]
+    if ranks := open_ranks(table):
+        columns.append(_column("ranks", ranks, "right"))
     if stacked:
         lesser = (", ".join(filter(None, pair)) for pair in zip(weights, notes, strict=True))
         columns.append(_Drawn("subject", "left", tuple(zip(subjects, lesser, strict=True))))

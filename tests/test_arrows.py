@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluators": LEAVES | {"geometry", "metrics", "datasets", "backbones", "heads", "protocols"},
     "synth": LEAVES
     | {"geometry", "datasets", "images", "slices", "staging", "journal"},  # journal: where the cache lies
-    "leaderboard": {"errors", "record", "registry", "stats", "ranks"},
+    "leaderboard": {"errors", "record", "registry", "stats", "ranks", "stored"},
     "pretrain": LEAVES | {"geometry", "images", "ordered", "staging", "torchvision_cure"},
 }
 

@@ -4,6 +4,8 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from facebench.errors import DataError
@@ -59,3 +61,11 @@ def test_an_unwritable_place_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="cannot write"):
         write_table(tmp_path / "file" / "t.parquet", collect([sample("a")], ROWS[:1]))
+
+
+def test_a_parquet_file_of_something_else_is_refused(tmp_path):
+    pq.write_table(pa.table({"id": ["a"], "error-ioc": [0.1]}), tmp_path / "other.parquet")
+    with pytest.raises(
+        DataError, match=r"other\.parquet is not a table of per-sample statistics: .* no column 'cluster'"
+    ):
+        read_table(tmp_path / "other.parquet")

@@ -21,6 +21,8 @@ class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
     LATEX = "latex"
+    MODEL_INDEX = "model-index"
+    PWC = "pwc"
     HTML = "html"
 
 
@@ -30,30 +32,40 @@ def leaderboard(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write to this file (html: folder) instead of stdout.")
     ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Show published results beside your own, ranked apart.")
+    ] = False,
 ) -> None:
     """Rank results that were measured under the same signature."""
-    from facebench.cli.tables import print_leaderboard, render_leaderboard
+    from facebench.cli.tables import print_tables
     from facebench.record import write_text
     from leaderboard.load import load
+    from leaderboard.render import render
+    from leaderboard.ties import placed_tables
 
     loaded = load(runs)
     if format is Format.HTML:
-        _write_site(loaded, output)
+        _write_site(loaded, output, published=published)
         return
-    results = [each.result for each in loaded]
+    tables = placed_tables(loaded)
+    if published:
+        from leaderboard.literature import published_tables
+        from leaderboard.published import read
+
+        tables = (*tables, *published_tables(read(), tables))
     if output is None and format is Format.TABLE:
-        print_leaderboard(results)
+        print_tables(tables)
     elif output is None:
-        print(render_leaderboard(results, format.value), end="")
+        print(render(tables, format.value), end="")
     else:
-        write_text(output, render_leaderboard(results, format.value))
+        write_text(output, render(tables, format.value))
 
 
-def _write_site(loaded: Sequence[Loaded], folder: Path | None) -> None:
+def _write_site(loaded: Sequence[Loaded], folder: Path | None, *, published: bool) -> None:
     from facebench.errors import UsageError
+    from leaderboard.published import read
     from leaderboard.site.build import build
 
     if folder is None:
         raise UsageError("a site is a folder of pages; name it: `-o site/`")
-    index = build(loaded, folder)
-    print(index)
+    print(build(loaded, folder, read() if published else ()))

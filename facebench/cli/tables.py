@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from facebench.record import Result
+    from leaderboard.table import Table
 
 
 def print_grid(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
@@ -27,10 +28,10 @@ def print_grid(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: s
 def _draw_grid(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str) -> None:
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as RichTable
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, title=Text(title, style="bold"), title_justify="left", pad_edge=False)
+    table = RichTable(box=box.SIMPLE_HEAD, title=Text(title, style="bold"), title_justify="left", pad_edge=False)
     for i, name in enumerate(header):
         table.add_column(Text(name), justify="right" if i else "left", overflow="fold")
     for row in rows:
@@ -60,12 +61,18 @@ def _text(value: Any) -> str:
 
 def print_leaderboard(results: Iterable[Result]) -> None:
     """Print ranked tables to stdout."""
+    from leaderboard.table import tables
+
+    print_tables(tables(results))
+
+
+def print_tables(tables: Sequence[Table]) -> None:
+    """Print ranked tables to stdout."""
     from rich.console import Console
 
-    from leaderboard.table import tables
     from leaderboard.terminal import show
 
-    show(tables(results), Console())
+    show(tables, Console())
 
 
 def print_courses(results: Iterable[Result]) -> None:
@@ -79,15 +86,3 @@ def print_courses(results: Iterable[Result]) -> None:
         header = ("checkpoint", "step", "epoch", column_title(course.column), "", *HEALTH)
         rows = [[printable(text) for text in row] for row in cells(course)]
         print_grid(header, rows, title=f"{printable(course.dataset)} {printable(course.split)}: the course of training")
-
-
-def render_leaderboard(results: Iterable[Result], form: str) -> str:
-    """Ranked tables in one of the leaderboard's formats."""
-    from leaderboard.render import render
-    from leaderboard.table import tables
-
-    if form == "table":
-        from leaderboard.terminal import plain
-
-        return plain(tables(results))
-    return render(tables(results), form)

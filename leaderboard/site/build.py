@@ -4,6 +4,7 @@
     benchmark/NAME.html   the whole table: sorted, filtered, ties, progress over the years
     model/NAME.html       one model: scores against the field, parts, curves, what it cost
     compare.html          two models beside each other
+    published.html        every published number, with its source and whether it may be ranked
     about.html            what tiers, badges, signatures and intervals mean
     static/, data/        style and scripts; the numbers that the compare view reads
 
@@ -23,16 +24,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from facebench.errors import DataError, UsageError
 from leaderboard.load import Loaded
+from leaderboard.published import PublishedRow
 from leaderboard.safe import printable
-from leaderboard.site import pages, plots, words
+from leaderboard.site import literature, pages, plots, words
 from leaderboard.site.entries import Benchmark, benchmarks
 
 MARK = "static/site.css"
 """A folder that is not empty is written over only where it holds this file of an earlier site."""
 
 
-def build(loaded: Iterable[Loaded], folder: Path) -> Path:
-    """Write the site of the records to `folder`.
+def build(loaded: Iterable[Loaded], folder: Path, published: Sequence[PublishedRow] = ()) -> Path:
+    """Write the site of the records, and of `published` results, to `folder`.
 
     Returns:
         The first page.
@@ -41,10 +43,10 @@ def build(loaded: Iterable[Loaded], folder: Path) -> Path:
         DataError: there is no record, or a file cannot be written.
         UsageError: `folder` holds something that is not a site.
     """
-    made = benchmarks(loaded)
+    made = benchmarks(loaded, literature.groups(published))
     _prepare(folder)
     try:
-        _write_all(made, folder)
+        _write_all(made, published, folder)
     except OSError as cause:
         raise DataError(f"cannot write the site to {folder}: {cause.strerror or cause}") from cause
     return folder / "index.html"
@@ -85,7 +87,7 @@ def _prepare(folder: Path) -> None:
         raise DataError(f"cannot write the site to {folder}: {cause.strerror or cause}") from cause
 
 
-def _write_all(made: Sequence[Benchmark], folder: Path) -> None:
+def _write_all(made: Sequence[Benchmark], published: Sequence[PublishedRow], folder: Path) -> None:
     for file in resources.files("leaderboard.site").joinpath("static").iterdir():
         (folder / "static" / file.name).write_bytes(file.read_bytes())
     env = environment()
@@ -97,6 +99,7 @@ def _write_all(made: Sequence[Benchmark], folder: Path) -> None:
 
     write("index.html", "index.html", **pages.front_page(made))
     write("about.html", "about.html", signature=words.SIGNATURE, badges=words.BADGES)
+    write("published.html", "published.html", **pages.published_page(published))
     write("compare.html", "compare.html", models=[model for model, _ in everyone])
     for benchmark in made:
         write(f"benchmark/{benchmark.slug}.html", "benchmark.html", **pages.benchmark_page(benchmark))

@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from types import MappingProxyType
+from typing import TypeAlias
 
 from facebench.record import Result, Score, parse_signature
 from leaderboard.load import Loaded
 from leaderboard.rank import is_floor, rank
 from leaderboard.safe import printable
-from leaderboard.site import words
-from leaderboard.table import Column, Row, Table, column_of, tables_of
-from leaderboard.ties import tie_groups
+from leaderboard.site import plots, words
+from leaderboard.table import Column, Place, Row, Table, column_of, tables_of
+from leaderboard.ties import places
+
+FEW = 10
+"""Published entries that are all drawn inside the scale; of more, the best four fifths are."""
+
+Where: TypeAlias = tuple[str, str, str]
+"""Data set, split and ranking key of a benchmark."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,7 @@ class Entry:
 
     Attributes:
         rank: inside its group; None where it is not ranked.
-        tie: number of its tie group, and the first and last rank of that group.
+        place: the ranks that its samples leave open, and its tie group; None where nobody knows.
         score: the one it is ranked by.
         scores: all that it has, by key.
         remarks: what a reader must be told at more length.
@@ -59,8 +69,7 @@ class Entry:
     model: Model
     tier: str
     rank: int | None
-    tie: int | None
-    tied: tuple[int, int] | None
+    place: Place | None
     score: Score | None
     scores: Mapping[str, Score]
     protocol: str
@@ -73,8 +82,13 @@ class Entry:
 
     @property
     def shared(self) -> bool:
-        """Whether others stand in the same tie group."""
-        return self.tied is not None and self.tied[0] != self.tied[1]
+        """Whether the samples leave more than one rank open."""
+        return self.place is not None and self.place.low != self.place.high
+
+    @property
+    def tie(self) -> int:
+        """Number of its tie group; 0 where there is none."""
+        return 0 if self.place is None else self.place.group
 
 
 @dataclass(frozen=True)
@@ -89,17 +103,44 @@ class Field:
 
 @dataclass(frozen=True)
 class Group:
-    """Entries that may be compared, best first; its `key` is short and stands in addresses."""
+    """Entries that may be compared, best first; its `key` is short and stands in addresses, its `note` on the page."""
 
     key: str
     title: str
     fields: tuple[Field, ...]
     entries: tuple[Entry, ...]
+    note: str = ""
 
     @property
+    def own(self) -> bool:
+        """Whether facebench measured its entries."""
+        return any(entry.loaded is not None for entry in self.entries)
+
+    @cached_property
     def ranked(self) -> tuple[Entry, ...]:
         """Those that have a rank."""
         return tuple(entry for entry in self.entries if entry.rank is not None)
+
+    @cached_property
+    def scale(self) -> plots.Scale:
+        """The stretch of the ranked entries; what is not ranked, and the last of many published ones, lie outside."""
+        shown = self.ranked if self.own else self.ranked[: max(FEW, len(self.ranked) * 4 // 5)]
+        return plots.scale_of(entry.score for entry in shown or self.entries)
+
+    @cached_property
+    def strip(self) -> str:
+        """Thin lines at the values of the ranked entries."""
+        return plots.strip(self.scale, (entry.score for entry in self.ranked))
+
+    @cached_property
+    def medians(self) -> Mapping[str, float]:
+        """Median of the ranked entries by score; of scores that two of them have."""
+        values: dict[str, list[float]] = defaultdict(list)
+        for entry in self.ranked:
+            for key, score in entry.scores.items():
+                if score.value is not None:
+                    values[key].append(score.value)
+        return {key: median(found) for key, found in values.items() if len(found) > 1}
 
 
 @dataclass(frozen=True)
@@ -108,20 +149,15 @@ class Benchmark:
 
     Attributes:
         slug: name of its page.
+        title: `wflw test`; with the ranking metric where the split has several.
         columns: the ranking score first, then those that stand beside it.
     """
 
     slug: str
-    dataset: str
-    split: str
+    title: str
     task: str
     columns: tuple[Column, ...]
     groups: tuple[Group, ...]
-
-    @property
-    def title(self) -> str:
-        """`wflw test`."""
-        return f"{self.dataset} {self.split}"
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -144,30 +180,44 @@ def slug(text: str, *identity: str) -> str:
     return "-".join(filter(None, (plain, hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:8])))
 
 
-def benchmarks(loaded: Iterable[Loaded]) -> tuple[Benchmark, ...]:
-    """Benchmarks of the records, in the order of their names. Raises `DataError` where there is no record."""
+def benchmarks(
+    loaded: Iterable[Loaded], published: Mapping[Where, tuple[Group, str, tuple[Column, ...]]] = MappingProxyType({})
+) -> tuple[Benchmark, ...]:
+    """Benchmarks of the records and of published results, in the order of their names.
+
+    Raises:
+        DataError: there is no record.
+    """
     by_result = {id(each.result): each for each in loaded}
-    groups = rank(each.result for each in by_result.values())
-    made: dict[tuple[str, str, str], list[Group]] = {}
-    columns: dict[tuple[str, str, str], tuple[Column, ...]] = {}
-    tasks: dict[tuple[str, str, str], str] = {}
-    for ranked, table in zip(groups, tables_of(groups), strict=True):
+    ranked_groups = rank(each.result for each in by_result.values())
+    open_ranks = [places(group, by_result) for group in ranked_groups]
+    made: dict[Where, list[Group]] = {}
+    columns: dict[Where, tuple[Column, ...]] = {}
+    tasks: dict[Where, str] = {}
+    for ranked, table in zip(ranked_groups, tables_of(ranked_groups, open_ranks), strict=True):
         where = (table.dataset, table.split, table.columns[0].key)
         results = [row.result for row in ranked.rows]
         made.setdefault(where, []).append(_group(table, [by_result[id(result)] for result in results]))
         tasks.setdefault(where, results[0].task)
         columns.setdefault(where, (*table.columns, *_beside(table, results)))
+    for where, (group, task, beside) in published.items():
+        made.setdefault(where, []).append(group)
+        tasks.setdefault(where, task)
+        columns.setdefault(where, beside)
     count = Counter(where[:2] for where in made)
-    return tuple(
-        Benchmark(
-            slug=slug(f"{where[0]}-{where[1]}" if count[where[:2]] == 1 else where[2]),
-            dataset=printable(where[0]),
-            split=printable(where[1]),
-            task=printable(tasks[where]),
-            columns=columns[where],
-            groups=tuple(made[where]),
-        )
-        for where in made
+    return tuple(_benchmark(w, tasks[w], columns[w], made[w], alone=count[w[:2]] == 1) for w in sorted(made))
+
+
+def _benchmark(
+    where: Where, task: str, columns: tuple[Column, ...], groups: Sequence[Group], *, alone: bool
+) -> Benchmark:
+    dataset, split, key = where
+    return Benchmark(
+        slug=slug("-".join(part for part in key.split("/") if part not in ("all", "full"))),
+        title=printable(f"{dataset} {split}" + ("" if alone else f", {columns[0].metric}")),
+        task=printable(task),
+        columns=columns,
+        groups=tuple(groups),
     )
 
 
@@ -190,15 +240,7 @@ def _beside(table: Table, results: Sequence[Result]) -> tuple[Column, ...]:
 
 def _group(table: Table, loaded: Sequence[Loaded]) -> Group:
     key = table.columns[0].key
-    ties = tie_groups([row.scores.get(key) if row.rank is not None else None for row in table.rows])
-    spans: dict[int, list[int]] = {}
-    for tie, row in zip(ties, table.rows, strict=True):
-        if tie is not None and row.rank is not None:
-            spans.setdefault(tie, []).append(row.rank)
-    entries = [
-        _entry(row, each, key, tie, None if tie is None else (spans[tie][0], spans[tie][0] + len(spans[tie]) - 1))
-        for row, each, tie in zip(table.rows, loaded, ties, strict=True)
-    ]
+    entries = [_entry(row, each, key) for row, each in zip(table.rows, loaded, strict=True)]
     signature = parse_signature(table.signature)
     fields = tuple(
         Field(printable(name), printable(value), words.SIGNATURE.get(name, ""), name in table.differs)
@@ -209,7 +251,7 @@ def _group(table: Table, loaded: Sequence[Loaded]) -> Group:
     return Group(short, title or printable(table.evaluator), fields, tuple(entries))
 
 
-def _entry(row: Row, loaded: Loaded, key: str, tie: int | None, tied: tuple[int, int] | None) -> Entry:
+def _entry(row: Row, loaded: Loaded, key: str) -> Entry:
     result = loaded.result
     names = list(row.badges)
     if parse_signature(result.signature).get("world") == "synthetic":
@@ -219,8 +261,7 @@ def _entry(row: Row, loaded: Loaded, key: str, tie: int | None, tied: tuple[int,
         model=model_of(result, row.weights),
         tier="own run" if result.predictions is None else "rescored",
         rank=row.rank,
-        tie=tie,
-        tied=tied,
+        place=row.place,
         score=row.scores.get(key),
         scores=row.scores,
         protocol=printable(row.protocol),

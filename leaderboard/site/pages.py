@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 from facebench.record import Score
 from leaderboard.digits import digits, interval_text, value_text
+from leaderboard.published import PublishedRow
 from leaderboard.safe import printable
 from leaderboard.site import plots, words
 from leaderboard.site.entries import Benchmark, Entry, Group, Model
@@ -61,7 +61,6 @@ class Place:
     entry: Entry
     cell: Cell
     bar: plots.Bar | None
-    field: tuple[float, ...]
     ticks: tuple[plots.Tick, ...]
     standing: str
 
@@ -91,21 +90,15 @@ def cell(score: Score | None) -> Cell:
     return Cell(value_text(score), interval_text(score), None if score is None else score.value)
 
 
-def scale_of(entries: Sequence[Entry]) -> plots.Scale:
-    """The stretch of the ranked entries; what is not ranked, a floor above all, may lie outside."""
-    ranked = [entry.score for entry in entries if entry.rank is not None]
-    return plots.scale_of(ranked or [entry.score for entry in entries])
-
-
-def lines(benchmark: Benchmark, scale: plots.Scale) -> dict[str, tuple[Line, ...]]:
-    """Rows of each group, by the group's key."""
+def lines(benchmark: Benchmark) -> dict[str, tuple[Line, ...]]:
+    """Rows of each group, by the group's key; bars on the group's own scale."""
     made = {}
     for group in benchmark.groups:
         leaders: dict[int, plots.Bar | None] = {}
         rows = []
         for entry in group.entries:
-            own = plots.bar(scale, entry.score)
-            leader = leaders.setdefault(entry.tie, own) if entry.tie is not None and entry.shared else None
+            own = plots.bar(group.scale, entry.score)
+            leader = leaders.setdefault(entry.tie, own) if entry.shared else None
             beside = tuple(cell(entry.scores.get(column.key)) for column in benchmark.columns[1:])
             rows.append(Line(entry, group, cell(entry.score), own, leader, beside))
         made[group.key] = tuple(rows)
@@ -141,23 +134,33 @@ def choices(benchmark: Benchmark) -> tuple[Choice, ...]:
 
 def benchmark_page(benchmark: Benchmark) -> dict[str, Any]:
     """The whole table of a benchmark."""
-    scale = scale_of(benchmark.entries)
     return {
         "benchmark": benchmark,
-        "rows": lines(benchmark, scale),
-        "ticks": plots.ticks(scale),
+        "rows": lines(benchmark),
+        "ticks": {group.key: plots.ticks(group.scale) for group in benchmark.groups},
         "choices": choices(benchmark),
         "citation": _citation(benchmark),
+        "progress": _progress(benchmark),
     }
+
+
+def _progress(benchmark: Benchmark) -> plots.Progress | None:
+    """Ranked entries of the literature over the years."""
+    numbers = [
+        (entry.year, entry.score.value, f"{entry.model.name} ({entry.tier})")
+        for group in benchmark.groups
+        for entry in group.ranked
+        if entry.year is not None and entry.score is not None and entry.score.value is not None
+    ]
+    return plots.progress(numbers, lower=benchmark.columns[0].direction == "lower")
 
 
 def front_page(benchmarks: Sequence[Benchmark]) -> dict[str, Any]:
     """Every benchmark's leading rows, and every model."""
     cards = []
-    for benchmark in benchmarks:
-        scale = scale_of(benchmark.entries)
-        rows = lines(benchmark, scale)
-        first = max(benchmark.groups, key=lambda group: len(group.ranked))
+    for benchmark in sorted(benchmarks, key=lambda each: (-any(g.own for g in each.groups), -len(each.entries))):
+        rows = lines(benchmark)
+        first = max(benchmark.groups, key=lambda group: (group.own, len(group.ranked)))
         cards.append({"benchmark": benchmark, "group": first, "rows": rows[first.key][:LEADING]})
     return {"cards": cards, "models": models(benchmarks)}
 
@@ -181,15 +184,6 @@ def model_page(
     """One model: its places, its parts, its curves. `curves` has shares by the identity of an entry."""
     places = []
     for benchmark, group, entry in where:
-        scale = scale_of(group.entries)
-        field = tuple(
-            scale.at(other.score.value)
-            for other in group.entries
-            if other is not entry
-            and other.rank is not None
-            and other.score is not None
-            and other.score.value is not None
-        )
         places.append(
             {
                 "place": Place(
@@ -197,9 +191,8 @@ def model_page(
                     group=group,
                     entry=entry,
                     cell=cell(entry.score),
-                    bar=plots.bar(scale, entry.score),
-                    field=field,
-                    ticks=plots.ticks(scale),
+                    bar=plots.bar(group.scale, entry.score),
+                    ticks=plots.ticks(group.scale),
                     standing=_standing(group, entry),
                 ),
                 "parts": parts(group, entry, benchmark.columns[0]),
@@ -233,9 +226,7 @@ def parts(group: Group, entry: Entry, headline: Column) -> tuple[Parts, ...]:
 def _part(score: Score, group: Group, headline: Column, scale: plots.Scale) -> Part:
     name = column_of(score).subset
     name = name.removesuffix(f"+{headline.subset}").partition("=")[2] or name.removesuffix(f"+{headline.subset}")
-    others = [other.scores[score.key].value for other in group.ranked if score.key in other.scores]
-    values = [value for value in others if value is not None]
-    middle = median(values) if len(values) > 1 else None
+    middle = group.medians.get(score.key)
     return Part(
         name=printable(name),
         n=score.n,
@@ -250,8 +241,8 @@ def _standing(group: Group, entry: Entry) -> str:
     if entry.rank is None:
         return "not ranked"
     text = f"rank {entry.rank} of {len(group.ranked)}"
-    if entry.shared and entry.tied is not None:
-        text += f"; ranks {entry.tied[0]} to {entry.tied[1]} are not told apart"
+    if entry.shared and entry.place is not None:
+        text += f"; its samples leave ranks {entry.place.low} to {entry.place.high} open"
     return text
 
 
@@ -314,6 +305,20 @@ def _packed(score: Score) -> list[Any]:
         score.direction,
         digits(score),
     ]
+
+
+def published_page(rows: Sequence[PublishedRow]) -> dict[str, Any]:
+    """Every published number, in the order of the keys, the best first."""
+    ordered = sorted(rows, key=lambda row: (row.key, row.value if row.direction == "lower" else -row.value, row.id))
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in ordered:
+        found["dataset"][row.key.split("/")[0]] = row.key.split("/")[0]
+        found["tier"][row.tier] = row.tier
+        found["selection"][row.selection] = row.selection
+        found["read"][row.read] = row.read
+    labels = {"dataset": "Data set", "tier": "Tier", "selection": "Epoch chosen by", "read": "Read"}
+    made = tuple(Choice(name, label, tuple(sorted(found[name].items()))) for name, label in labels.items())
+    return {"published": ordered, "choices": made}
 
 
 def _citation(benchmark: Benchmark) -> str:

@@ -69,6 +69,26 @@ class Curve:
     own: bool
 
 
+@dataclass(frozen=True)
+class Dot:
+    """A published number: where it stands, what it is, and whether it was the best of its time."""
+
+    x: float
+    y: float
+    label: str
+    leading: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Published numbers over the years: dots in a square of 100, the best so far as a path, ticks of both axes."""
+
+    dots: tuple[Dot, ...]
+    best: str
+    years: tuple[Tick, ...]
+    values: tuple[Tick, ...]
+
+
 def scale_of(scores: Iterable[Score | None]) -> Scale:
     """The stretch that holds every value and interval, with a little room."""
     ends = [end for score in scores if score is not None and score.value is not None for end in _ends(score)]
@@ -86,6 +106,12 @@ def bar(scale: Scale, score: Score | None) -> Bar | None:
     low, high = score.interval or (score.value, score.value)
     beyond = "left" if score.value < scale.low else "right" if score.value > scale.high else ""
     return Bar(scale.at(low), scale.at(score.value), scale.at(high), beyond)
+
+
+def strip(scale: Scale, scores: Iterable[Score | None]) -> str:
+    """A path of upright lines at the values of `scores`, in a square of 100 by 1; lines that coincide are one."""
+    values = [score.value for score in scores if score is not None and score.value is not None]
+    return "".join(f"M{at:g} 0V1" for at in sorted({round(scale.at(value), 1) for value in values}))
 
 
 def ticks(scale: Scale, count: int = 4) -> tuple[Tick, ...]:
@@ -134,6 +160,30 @@ def curve(name: str, values: Sequence[float], *, own: bool) -> Curve:
     steps = len(values) - 1
     points = " ".join(f"{100 * i / steps:g},{100 - value:.4g}" for i, value in enumerate(values))
     return Curve(name, points, own)
+
+
+def progress(numbers: Iterable[tuple[int, float, str]], *, lower: bool) -> Progress | None:
+    """Numbers (year, value, name) over the years; None where fewer than two years have one."""
+    ordered = sorted(numbers, key=lambda number: (number[0], number[1] if lower else -number[1]))
+    years = sorted({year for year, _, _ in ordered})
+    if len(years) < 2:
+        return None
+    across, up = Scale(years[0] - 0.5, years[-1] + 0.5), _roomy([value for _, value, _ in ordered])
+    dots, path, best = [], "", math.inf if lower else -math.inf
+    for year, value, name in ordered:
+        leading = value < best if lower else value > best
+        x, y = across.at(year), round(100 - up.at(value), 2)
+        dots.append(Dot(x, y, f"{name}, {year}: {value:g}", leading))
+        if leading:
+            best, path = value, f"{path}H{x:g}V{y:g}" if path else f"M{x:g} {y:g}"
+    shown = years if len(years) <= 8 else range(years[0] + years[0] % 2, years[-1] + 1, 2)
+    labels = tuple(Tick(across.at(year), str(year)) for year in shown)
+    return Progress(tuple(dots), f"{path}H100", labels, ticks(up))
+
+
+def _roomy(values: Sequence[float]) -> Scale:
+    room = 0.06 * (max(values) - min(values) or 1.0)
+    return Scale(min(values) - room, max(values) + room)
 
 
 def _ends(score: Score) -> tuple[float, float]:

@@ -51,7 +51,8 @@ BADGES: Mapping[str, Word] = {
     "synthetic": Word("synthetic", "The faces were drawn by code: no number here is one on real faces."),
     "extra data": Word("extra data", "Trained with annotated faces beyond the training split of the benchmark."),
     "unfit": Word("unfit for ranking", "The number is kept as evidence and not ranked; the reason stands beside it."),
-    "second hand": Word("second hand", "Read from another paper's table, or from a site that collects results."),
+    "second hand": Word("second hand", "Read in another paper's table."),
+    "aggregator": Word("from a results site", "Read on a site that collects results, which is wrong now and then."),
 }
 """Badges, by what the tables call them."""
 

@@ -77,4 +77,4 @@ def predicted(subject: str, value: float) -> Result:
 def incomplete(subject: str, value: float, failed: int = 10) -> Result:
     """A result that lost samples."""
     counts = Counts(expected=2500, scored=2500 - failed, failed=failed, reasons={"a/b.jpg#1,2": "no prediction"})
-    return record(subject, score(value=value), counts=counts)
+    return record(subject, score(value=value, n=2500 - failed), counts=counts)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-from pyarrow import parquet
 
-from facebench.record import PredictionsRecord, Result, SamplesRecord, write_results
+from facebench.record import Counts, PredictionsRecord, Result, SamplesRecord, write_results
+from facebench.sample_table import SampleTable, write_table
 from leaderboard.load import load
+from leaderboard.published import PublishedRow
 from leaderboard.site.build import build
 from tests.leaderboard.records import backbone, floor, incomplete, record, score
 
@@ -43,10 +43,11 @@ def landmarks(name: str, value: float, **changes) -> Result:
 
 def parsing(name: str, value: float) -> Result:
     """The same backbone on LaPa, where higher is better."""
-    about = {"direction": "higher", "interval": (value - BAND, value + BAND)}
+    about = {"direction": "higher", "interval": (value - BAND, value + BAND), "n": 2000}
     scores = [score("lapa/test/mean-fg10/f1", value, **about)]
     scores.append(score("lapa/test/skin/f1", value + 1, headline=False, **(about | {"interval": None})))
-    made = record(name, *scores, backbone=backbone(name, sha256="0" * 16), task="parsing")
+    counts = Counts(expected=2000, scored=2000, failed=0)
+    made = record(name, *scores, backbone=backbone(name, sha256="0" * 16), task="parsing", counts=counts)
     return made.model_copy(update={"evaluator": "parsing"})
 
 
@@ -74,16 +75,16 @@ def write_runs(folder: Path, made: list[Result]) -> Path:
         run.mkdir(parents=True)
         if i < 2:
             errors = np.linspace(0.0, 0.2 + i, 41)
-            parquet.write_table(pa.table({"id": [str(n) for n in range(41)], "error-ioc": errors}), run / "s.parquet")
-            digest = hashlib.sha256((run / "s.parquet").read_bytes()).hexdigest()
+            ids = tuple(str(n) for n in range(41))
+            digest = write_table(run / "s.parquet", SampleTable(ids, ids, {}, {}, {"error-ioc": errors}))
             result = result.model_copy(update={"samples": SamplesRecord(path="s.parquet", sha256=digest, rows=41)})
         write_results(run / "result.json", [result])
     return folder
 
 
-def make_site(folder: Path, made: list[Result]) -> Path:
-    """The site of `made`."""
-    build(load([write_runs(folder / "runs", made)]), folder / "site")
+def make_site(folder: Path, made: list[Result], published: Sequence[PublishedRow] = ()) -> Path:
+    """The site of `made`, and of `published` results."""
+    build(load([write_runs(folder / "runs", made)]), folder / "site", published)
     return folder / "site"
 
 

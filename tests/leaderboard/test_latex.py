@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from leaderboard.latex import escape
+from leaderboard.load import Loaded
 from leaderboard.render import render
-from leaderboard.table import tables
-from leaderboard.ties import sizes, tie_groups
+from leaderboard.ties import placed_tables
 from tests.leaderboard.records import backbone, floor, record, score
 
 
 def lines(*results):
-    return render(tables(results), "latex").splitlines()
+    loaded = [Loaded(result, Path("result.json")) for result in results]
+    return render(placed_tables(loaded), "latex").splitlines()
 
 
 def test_best_is_bold_and_a_tie_is_marked():
@@ -47,16 +49,3 @@ def test_braces_and_environments_are_balanced_whatever_the_name():
 )
 def test_escape(text, shown):
     assert escape(text) == shown
-
-
-def test_a_tie_group_begins_with_its_leader():
-    bounds = [(1.0, 2.0), (1.9, 3.0), (2.5, 3.5), (3.4, 4.0), (4.1, 5.0)]
-    scores = [score(value=sum(pair) / 2, interval=pair) for pair in bounds]
-    # 2 reaches 1; 3 does not reach 1 and leads the next group, which 4 reaches; 5 reaches neither 3 nor 4.
-    assert tie_groups([*scores, None]) == (1, 1, 2, 2, 3, None)
-    assert sizes(tie_groups(scores)) == {1: 2, 2: 2, 3: 1}
-
-
-def test_ties_of_higher_is_better_and_of_bare_values():
-    about = {"direction": "higher", "interval": None}
-    assert tie_groups([score(value=v, **about) for v in (9.0, 9.0, 8.0)]) == (1, 1, 2)

@@ -85,7 +85,8 @@ def test_every_format_ends_in_one_newline_and_shows_every_subject(form):
     text = render(tables(RECORDS), form)
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
-    assert all(name in text for name in ("vit", "HYPERLINK", "part", "floor"))
+    unranked = () if form in ("model-index", "pwc") else ("part", "floor")  # other sites get results, and no more
+    assert all(name in text for name in ("vit", "HYPERLINK", *unranked))
 
 
 @pytest.mark.parametrize("form", sorted(FORMATS))

@@ -16,7 +16,7 @@ BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 if BROWSER is None or DRIVER is None:
     pytest.skip("no chromium and chromedriver on this machine", allow_module_level=True)
 
-WFLW = "benchmark/wflw-test.html"
+WFLW = "benchmark/wflw-test-nme-ioc.html"
 PLAIN = ["vit_base", "resnet50", "STAR", "convnext_tiny"]
 SERIOUS = {"serious", "critical"}
 
