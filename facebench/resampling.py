@@ -212,10 +212,11 @@ def _with_common_terms(base: Part, candidate: Part) -> tuple[Part, Part]:
 
 
 def stacked(tables: Sequence[Columns]) -> Columns:
-    """The rows of several tables under one another."""
+    """The rows of several tables under one another; statistics that one of them lacks are left out."""
     if len(tables) == 1:
         return tables[0]
-    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    shared = [name for name in tables[0] if all(name in table for table in tables)]
+    return {name: np.concatenate([table[name] for table in tables]) for name in shared}
 
 
 @dataclass(frozen=True, eq=False)

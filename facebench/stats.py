@@ -105,9 +105,9 @@ def independent(members: IntArray) -> int:
 def doubts_of(n: int, support: int, clusters: int, undefined: int, resamples: int) -> tuple[str, ...]:
     """Why an interval may cover less often than it says, in words; nothing where nothing is known against it."""
     found = (
-        f"{n} samples, fewer than {FEW_SAMPLES}" if n < FEW_SAMPLES else "",
-        f"rests on {support} events, fewer than {FEW_EVENTS}" if support < min(FEW_EVENTS, n) else "",
-        f"{clusters} clusters, fewer than {FEW_CLUSTERS}" if clusters < min(FEW_CLUSTERS, n) else "",
+        f"fewer than {FEW_SAMPLES} samples" if n < FEW_SAMPLES else "",
+        f"rests on fewer than {FEW_EVENTS} events" if support < min(FEW_EVENTS, n) else "",
+        f"fewer than {FEW_CLUSTERS} clusters" if clusters < min(FEW_CLUSTERS, n) else "",
         f"{undefined} of {resamples} resamples undefined" if undefined > MANY_UNDEFINED * resamples else "",
     )
     return tuple(filter(None, found))

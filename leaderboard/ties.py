@@ -46,7 +46,7 @@ def places(group: Group, loaded: Mapping[int, Loaded]) -> tuple[Place | None, ..
 def by_intervals(scores: Sequence[Score]) -> tuple[Place, ...]:
     """Places of ranked scores, best first, by whether their intervals overlap; one without is its value alone."""
     ends = np.array([score.interval or (score.value, score.value) for score in scores], dtype=np.float64)
-    low, high = ends[:, 0], ends[:, 1]
+    low, high = ends.reshape(-1, 2).T
     apart = (low[:, None] > high[None, :]) | (low[None, :] > high[:, None])
     better = np.triu(apart, 1)
     groups, leader = np.zeros(len(ends), dtype=int), 0

@@ -117,7 +117,7 @@ def test_a_subset_and_few_samples():
     tables = subjects([1.0, 2.0])
     poisoned = [{"x": np.where(mask, table["x"], 1e9)} for table in tables]
     assert placings(ERROR, poisoned, names(400), mask=mask) == placings(ERROR, tables, names(400), mask=mask)
-    assert doubts(Board(ERROR, tables, names(400), mask)) == ("20 samples, fewer than 300",)
+    assert doubts(Board(ERROR, tables, names(400), mask)) == ("fewer than 300 samples",)
 
 
 def test_boards_that_do_not_fit_are_refused():

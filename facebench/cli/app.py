@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from facebench.cli import (
+    atlas,
     compare,
     data,
     gate,
@@ -65,6 +66,7 @@ app.add_typer(pretrain.app, name="pretrain")
 app.command("list")(listing.list_things)
 app.command("describe")(listing.describe)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("atlas")(atlas.atlas)
 app.command("power")(power.power)
 app.command("paper")(paper.paper)
 app.command("selftest")(selftest.selftest)

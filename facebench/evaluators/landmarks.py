@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from facebench.errors import DataError
 from facebench.metric import Metric, Statistics
 from facebench.metrics import landmarks
@@ -32,14 +34,19 @@ class LandmarkEvaluator:
         return landmarks.metrics_of(dataset.normalisers, dataset.thresholds, visible=visible_normalisers(dataset))
 
     def measure(self, dataset: Dataset, sample: Sample, prediction: Any, settings: Mapping[str, str]) -> Statistics:
-        """Errors of one face; `prediction` is (K, 2), pixels of the stored image. Raises `DataError`."""
+        """Errors of one face, and of each of its points by the first normaliser (`points`, (K,) float32).
+
+        `prediction` is (K, 2), pixels of the stored image. Raises `DataError`.
+        """
         del settings  # the normalisers are the data set's, not a choice
         scheme, target = dataset.scheme, sample.target
         assert isinstance(scheme, LandmarkScheme), f"{dataset.name} has no landmark order"
         assert isinstance(target, Landmarks), f"{dataset.name} is not annotated with landmarks"
         visible = visible_normalisers(dataset)
         try:
-            return landmarks.measure(prediction, target, scheme, sample.box, dataset.normalisers, visible=visible)
+            row = landmarks.measure(prediction, target, scheme, sample.box, dataset.normalisers, visible=visible)
+            points = landmarks.relative_errors(prediction, target, scheme, sample.box, dataset.normalisers[0])
+            return {**row, "points": points.astype(np.float32)}
         except DataError as cause:
             raise DataError(f"sample {sample.id}: {cause}") from cause
 

@@ -144,6 +144,18 @@ def measure(
     return row | {f"error-{name}-visible": mean_visible / distances[name] for name in visible}
 
 
+def relative_errors(
+    pred: AnyArray, target: Landmarks, scheme: LandmarkScheme, box: Box | None, name: str
+) -> FloatArray:
+    """Each point's error as a fraction of the normaliser `name`, (K,); NaN for a point that is not annotated.
+
+    Arguments and errors are those of `measure`.
+    """
+    errors = point_errors(validate(pred, target, scheme), target.points)
+    located = np.ones(scheme.size, dtype=bool) if target.located is None else target.located
+    return np.where(located, errors, np.nan) / normaliser(name, scheme, target.points, box, located=target.located)
+
+
 def metrics_of(
     normalisers: Sequence[str], thresholds: Mapping[str, Sequence[float]], *, visible: Sequence[str] = ()
 ) -> tuple[Metric, ...]:

@@ -23,6 +23,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from facebench.errors import DataError, UsageError
+from leaderboard.atlas import atlas_of
 from leaderboard.load import Loaded
 from leaderboard.published import PublishedRow
 from leaderboard.safe import printable
@@ -105,7 +106,8 @@ def _write_all(made: Sequence[Benchmark], published: Sequence[PublishedRow], fol
         write(f"benchmark/{benchmark.slug}.html", "benchmark.html", **pages.benchmark_page(benchmark))
     curves = _curves(made)
     for model, where in everyone:
-        write(f"model/{model.slug}.html", "model.html", **pages.model_page(model, where, curves))
+        atlases = [None if entry.loaded is None else atlas_of(entry.loaded) for _, _, entry in where]
+        write(f"model/{model.slug}.html", "model.html", **pages.model_page(model, where, curves), atlases=atlases)
         data = script("facebenchModel", pages.compared(model, where))
         (folder / "data" / f"{model.slug}.js").write_text(data, encoding="ascii")
 

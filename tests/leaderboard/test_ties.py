@@ -36,6 +36,10 @@ def test_bare_values_tie_where_they_are_equal():
     assert found == (Place(1, 2, 1), Place(1, 2, 1), Place(3, 3, 2))
 
 
+def test_no_ranked_row_no_place():
+    assert by_intervals([]) == ()
+
+
 def stored(folder, name, errors, **changes):
     """A record of WFLW with its per-sample table, whose interval is far too wide to tell anything apart."""
     n = len(errors)
