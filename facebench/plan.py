@@ -25,6 +25,7 @@ from facebench.geometry.head_model import HeadModel, read_head_model
 from facebench.images import read_image
 from facebench.job import Job, signature_fields
 from facebench.journal import cache_root
+from facebench.protocols.finetune import require_trainable
 from facebench.protocols.known import find_protocol
 from facebench.protocols.probe import HeadProtocol
 from facebench.protocols.splits import read_splits
@@ -180,9 +181,21 @@ def _planned(job: Job, policy: Policy, cache: FeatureCache, device: str, batch: 
     done = job.finished() if policy == "only-missing" else None
     if done is not None or job.backbone is None:
         return Planned(job, done, 0, 0.0)
+    if job.protocol.READS == "crops":
+        require_trainable(job.backbone)
+        pictures = tuned_pictures(job)
+        return Planned(job, None, pictures, pictures / _rate(job, device))
     extractor = Extractor(job.backbone, job.framing, cache, Batches(batch), device)
     pictures = sum(extractor.missing(part) for part in (job.splits.train, job.splits.val, job.splits.test))
     return Planned(job, None, pictures, pictures / _rate(job, device) if pictures else 0.0)
+
+
+def tuned_pictures(job: Job) -> int:
+    """How many pictures a training costs at most, in forward passes: a step is three of them."""
+    from facebench.tuning.recipe import recipe_for
+
+    recipe, splits = recipe_for(job.dataset.task, job.dataset.name, job.fields["budget"]), job.splits
+    return recipe.epochs * (3 * len(splits.train) + len(splits.val)) + len(splits.test)
 
 
 def _rate(job: Job, device: str) -> float:

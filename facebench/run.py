@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from facebench.batches import Batches
+from facebench.crops import crop_shards
 from facebench.features import Extractor, Shard
 from facebench.job import Job, Made, Source, floor_predictions, predictions
 from facebench.journal import Journal
@@ -88,12 +89,19 @@ def _run_job(job: Job, plan: Plan, watch: Watch) -> Result:
 
     def shards(samples: Sequence[Sample], name: str) -> Iterator[Shard]:
         watch.stage(job, name, len(samples))
+        if job.protocol.READS == "crops":
+            return crop_shards(samples, job.framing, watch.step)
         return extractor.shards(samples, f"{job.dataset.name}/{name}")
+
+    def told(epoch: int, score: float) -> None:
+        watch.note(f"{job.dataset.name}: {job.subject}: epoch {epoch}: {score:.4g} on val")
 
     heads = plan.device if plan.device.startswith("cuda") else "cpu"  # float64, which MPS has not
     setting = Setting(
-        job.dataset, job.splits.train, job.splits.val, job.framing, shards, heads, job.model, next(iter(job.seeds), 0)
-    )
+        job.dataset, job.splits.train, job.splits.val, job.framing, shards, heads, job.model, next(iter(job.seeds), 0),
+        backbone=job.backbone, budget=job.fields["budget"], identity=job.key, state=job.folder / "training.pt",
+        told=told,
+    )  # fmt: skip
     probe = job.protocol.fit(setting)
     clock.lap("fit")
     measured = _measure(job, predictions(probe, job.splits.test, shards(job.splits.test, "test")))
@@ -101,7 +109,7 @@ def _run_job(job: Job, plan: Plan, watch: Watch) -> Result:
     settings = {
         "device": plan.device,
         "batch": {"requested": plan.batch, "used": batches.size},
-        "features": "streamed" if extractor.streamed else "cached",
+        "features": "none" if job.protocol.READS == "crops" else "streamed" if extractor.streamed else "cached",
         **probe.chosen,
     }
     return _record(job, measured, settings=settings, timing=clock.seconds, subject=job.subject)

@@ -43,7 +43,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "framing": LEAVES | {"geometry", "images"},
     "features": LEAVES | {"geometry", "images", "framing", "backbones", "batches", "feature_cache"},
     "heads": LEAVES | {"geometry"},
-    "protocols": LEAVES | {"geometry", "heads", "features", "framing"},
+    "tuning": LEAVES | {"geometry", "images", "framing"},
+    "protocols": LEAVES | {"geometry", "heads", "features", "framing", "tuning"},
     "evaluators": LEAVES | {"geometry", "metrics", "datasets", "backbones", "heads", "protocols"},
     "synth": LEAVES
     | {"geometry", "datasets", "images", "slices", "staging", "journal"},  # journal: where the cache lies

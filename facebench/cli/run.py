@@ -32,6 +32,7 @@ class Protocol(StrEnum):
     LINEAR = "linear"
     ATTENTIVE = "attentive"
     MAPPING = "mapping"
+    FINETUNE = "finetune"
 
 
 def run(

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Literal
 
 from facebench.errors import FacebenchError
 from facebench.protocols import linear_landmarks, linear_parsing, linear_reconstruction
 from facebench.protocols.linear import fit_floor
 from facebench.protocols.probe import Probe, Setting
 
-__all__ = ["NAME", "TASKS", "fit", "fit_floor"]
+__all__ = ["NAME", "READS", "TASKS", "fit", "fit_floor"]
 
 NAME = "attentive.v1"
 """Goes up whenever a head can predict something else from the same features."""
+
+READS: Literal["features", "crops"] = "features"
 
 
 def _landmarks(setting: Setting) -> Probe:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from facebench.errors import unknown_name
-from facebench.protocols import attentive, linear, mapping
+from facebench.protocols import attentive, finetune, linear, mapping
 from facebench.protocols.probe import HeadProtocol
 
 PROTOCOLS: Mapping[str, HeadProtocol] = {
     "linear": linear,
     "attentive": attentive,
     "mapping": mapping,
+    "finetune": finetune,
 }
 
 

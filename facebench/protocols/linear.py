@@ -7,6 +7,7 @@ frame of the stored picture. Nothing here is random: the same features give the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from facebench.errors import FacebenchError
 from facebench.framing import Framing
@@ -17,6 +18,8 @@ from facebench.types import Dataset, Sample
 
 NAME = "linear.v1"
 """Goes up whenever a head can predict something else from the same features."""
+
+READS: Literal["features", "crops"] = "features"
 
 _FITS: Mapping[str, Callable[[Setting], Probe]] = {
     "landmarks": linear_landmarks.fit,

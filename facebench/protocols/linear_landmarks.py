@@ -52,7 +52,7 @@ class LandmarkProbe:
             return
         found = self.head.predict(shard.tokens.to(self.device)).cpu().numpy()
         for sample, unit in zip(shard.samples, found, strict=True):
-            yield partial(_from_unit, unit, sample, self.framing)
+            yield partial(from_unit, unit, sample, self.framing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class MeanShape:
 
     def predict(self, sample: Sample) -> Prediction:
         """Points (K, 2), pixels of the stored picture."""
-        return _from_unit(self.points, sample, self.framing)
+        return from_unit(self.points, sample, self.framing)
 
 
 def fit(setting: Setting, fit_head: Callable[[Any, Any], PointHead] | None = None) -> LandmarkProbe:
@@ -95,6 +95,6 @@ def _to_unit(sample: Sample, framing: Framing) -> FloatArray:
     return (framing.crop(sample).to_crop(sample.target.points) + 0.5) / framing.size
 
 
-def _from_unit(unit: FloatArray, sample: Sample, framing: Framing) -> FloatArray:
+def from_unit(unit: FloatArray, sample: Sample, framing: Framing) -> FloatArray:
     """Points (K, 2) in units of the crop's side as pixels of the stored picture."""
     return framing.crop(sample).to_image(unit * framing.size - 0.5)

@@ -53,7 +53,7 @@ class ParsingProbe:
             return
         scores = self.head.predict(shard.tokens.to(self.device))
         for sample, found in zip(shard.samples, scores, strict=True):
-            yield partial(_restore, found.cpu().numpy(), sample, self.framing)
+            yield partial(restore, found.cpu().numpy(), sample, self.framing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ class MajorityLabel:
 
     def predict(self, sample: Sample) -> Prediction:
         """Label map (H, W) uint8 at the size that the truth is stored in."""
-        return _restore(self.scores, sample, self.framing)
+        return restore(self.scores, sample, self.framing)
 
 
 def fit(setting: Setting, fit_head: Callable[..., Any] | None = None) -> ParsingProbe:
@@ -109,7 +109,7 @@ def label_grid(sample: Sample, framing: Framing, grid: int) -> ByteArray:
     return framing.label_crop(sample, *labels.shape).warp_labels(labels, grid)
 
 
-def _restore(scores: FloatArray, sample: Sample, framing: Framing) -> ByteArray:
+def restore(scores: FloatArray, sample: Sample, framing: Framing) -> ByteArray:
     """Scores (C, G, G) over the crop as a label map at the size that the truth of `sample` is stored in."""
     height, width = _labels(sample).shape
     return framing.label_crop(sample, height, width).restore_labels(scores, height, width)

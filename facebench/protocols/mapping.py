@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from facebench.protocols.linear import fit_floor
 from facebench.protocols.linear_reconstruction import truth_of
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from facebench.heads.mapping import MappingHead
     from facebench.heads.shape import MeshBasis
 
-__all__ = ["NAME", "TASKS", "MappingProbe", "fit", "fit_floor"]
+__all__ = ["NAME", "READS", "TASKS", "MappingProbe", "fit", "fit_floor"]
 
 NAME = "mapping.v1"
 """Goes up whenever a head can predict something else from the same features."""
+
+READS: Literal["features", "crops"] = "features"
 
 TASKS = ("reconstruction",)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from facebench.errors import DataError
 from facebench.framing import Framing
 from facebench.geometry.head_model import HeadModel
-from facebench.types import Dataset, Prediction, Sample
+from facebench.types import Backbone, Dataset, Prediction, Sample
 
 if TYPE_CHECKING:
     from facebench.features import Shard
@@ -31,6 +32,11 @@ class Setting:
         device: torch's name of the device that heads compute on; it must know float64.
         model: heads are coefficients of it; None for a basis of the training heads.
         seed: of a head that is not fitted in closed form.
+        backbone: who is judged, for a protocol that trains it.
+        budget: name of the budget, which chooses a recipe.
+        identity: hash of the row, by which a training that was stopped is known again.
+        state: file that such a training goes on from.
+        told: called with each finished epoch and its score on val.
     """
 
     dataset: Dataset
@@ -41,6 +47,11 @@ class Setting:
     device: str
     model: HeadModel | None = None
     seed: int = 0
+    backbone: Backbone | None = None
+    budget: str = "full"
+    identity: str = ""
+    state: Path = Path("training.pt")
+    told: Callable[[int, float], None] = lambda _epoch, _score: None
 
     def features(self, name: str) -> Iterator[Shard]:
         """Shards of `train` or `val`, all of whose pictures must be readable. Raises `DataError`."""
@@ -85,6 +96,11 @@ class HeadProtocol(Protocol):
     @property
     def NAME(self) -> str:  # noqa: N802  (a constant of the module)
         """Name and version, as the signature holds it."""
+        ...
+
+    @property
+    def READS(self) -> Literal["features", "crops"]:  # noqa: N802  (a constant of the module)
+        """What its heads look at: features of the frozen backbone, or crops."""
         ...
 
     @property

@@ -1,0 +1,1 @@
+"""Fine-tuning of a whole backbone: recipe, pictures, network, losses, and the one loop."""
