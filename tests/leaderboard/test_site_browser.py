@@ -8,6 +8,7 @@ from importlib import resources
 
 import pytest
 
+from leaderboard.published import read
 from tests.leaderboard.sites import HOSTILE, make_site, results
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -265,7 +266,6 @@ def test_no_page_is_wider_than_a_phone(reader, page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("page", ["index.html", WFLW, "model", "compare", "about.html"])
 def test_axe_finds_nothing_serious(reader, page, scheme):
-    axe = pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
     feature = {"name": "prefers-color-scheme", "value": scheme}
     reader.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
     if page == "compare":
@@ -273,11 +273,17 @@ def test_axe_finds_nothing_serious(reader, page, scheme):
     else:
         reader.open(_some(reader, page))
     reader.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
-    reader.run(resources.files(axe).joinpath("axe.min.js").read_text(encoding="utf-8"))
-    found = reader.driver.execute_async_script("axe.run().then(arguments[0])")
+    assert axe_on(reader) == []
+
+
+def axe_on(reading) -> list:
+    """Serious findings of axe on the page that is open."""
+    axe = pytest.importorskip("axe_core_python", reason="axe-core-python is not installed")
+    reading.run(resources.files(axe).joinpath("axe.min.js").read_text(encoding="utf-8"))
+    found = reading.driver.execute_async_script("axe.run().then(arguments[0])")
     assert found["passes"], "axe ran"
     serious = [v for v in found["violations"] if v["impact"] in SERIOUS]
-    assert [(v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["failureSummary"]) for v in serious] == []
+    return [(v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["failureSummary"]) for v in serious]
 
 
 def test_axe_does_find_what_is_wrong(reader):
@@ -296,6 +302,62 @@ def test_the_page_allows_no_script_but_its_own(chromium, site):
         return window.broken || 0"""
     assert reading.run(code) == 0
     assert any("Content Security Policy" in text for text in reading.complaints())
+
+
+@pytest.fixture(scope="module")
+def literature(tmp_path_factory):
+    """The same site with every published result."""
+    return make_site(tmp_path_factory.mktemp("literature"), results(), read())
+
+
+@pytest.fixture
+def scholar(chromium, literature):
+    reading = Reader(chromium, literature)
+    yield reading
+    assert reading.complaints() == []
+
+
+def test_published_results_are_ranked_apart_until_asked(scholar):
+    scholar.open(WFLW)
+    code = """return [...document.querySelectorAll('tbody')].map((body) => [...body.querySelectorAll('tr[data-row]')]
+        .map((row) => row.dataset.tier))"""
+    groups = [set(tiers) for tiers in scholar.run(code) if tiers]
+    assert groups[-1] <= {"claimed", "reproduced"}
+    assert not [tiers for tiers in groups[:-1] if tiers & {"claimed", "reproduced"}]
+    scholar.choose("tier", "claimed")
+    assert "ORFormer" in scholar.shown()
+    assert "vit_base" not in scholar.shown()
+    scholar.choose("tier", "")
+    scholar.choose("together", "1")
+    names = scholar.shown()
+    assert names.index("ORFormer") < names.index("vit_base"), "3.86 before 4.0, now that somebody asked"
+
+
+def test_published_results_can_be_searched(scholar):
+    scholar.open("published.html#q=faceptor&dataset=lapa&sort=-value")
+    code = """return [...document.querySelectorAll('tr[data-row]')].filter((row) => !row.hidden)
+        .map((row) => [row.textContent, Number(row.cells[2].dataset.v)])"""
+    rows = scholar.run(code)
+    assert rows
+    assert all("faceptor" in text.lower() and "lapa/" in text for text, _ in rows)
+    values = [value for _, value in rows]
+    assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.parametrize("page", [WFLW, "benchmark/300w-test-nme-ioc.html", "index.html"])
+def test_axe_finds_nothing_serious_among_published_results(scholar, page):
+    scholar.open(page)
+    assert axe_on(scholar) == []
+
+
+def test_the_page_of_all_numbers_is_readable_on_a_phone(scholar):
+    size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    scholar.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        scholar.open("published.html#q=faceptor")
+        assert scholar.run("return document.documentElement.scrollWidth") <= 390
+    finally:
+        scholar.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def _some(reader, page: str) -> str:
