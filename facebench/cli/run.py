@@ -31,6 +31,7 @@ class Protocol(StrEnum):
 
     LINEAR = "linear"
     ATTENTIVE = "attentive"
+    KNN = "knn"
     MAPPING = "mapping"
 
 
