@@ -52,7 +52,10 @@ def run(
         str | None,
         typer.Option(metavar="GLOB", help="Encoders of a training, 'RUN/encoders/*.safetensors': the score by step."),
     ] = None,
-    protocol: Annotated[Protocol, typer.Option(help="How much of the backbone may learn.")] = Protocol.LINEAR,
+    protocol: Annotated[
+        list[Protocol] | None,
+        typer.Option(help="How much of the backbone may learn; linear when not named; may be repeated."),
+    ] = None,
     data: DataRoot = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of all runs.")] = Path("runs"),
     flame: Annotated[
@@ -87,7 +90,7 @@ def run(
         output=output,
         split=split,
         limit=limit,
-        protocol=protocol.value,
+        protocols=tuple(each.value for each in protocol or [Protocol.LINEAR]),
         model=flame,
         seeds=_seeds(seeds),
         device=device,

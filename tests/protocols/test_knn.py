@@ -98,7 +98,7 @@ def test_a_run_ranks_above_the_floor_and_repeats(tmp_path: Path, name: str) -> N
     tables = []
     for folder in (tmp_path / "a", tmp_path / "b"):
         request = Request(
-            ("pixels",), (name,), tmp_path, folder / "runs", protocol="knn", device="cpu", cache=folder / "cache"
+            ("pixels",), (name,), tmp_path, folder / "runs", protocols=("knn",), device="cpu", cache=folder / "cache"
         )
         floor, pixels = run(plan(replace(request, input_size=64), Registry()))
         tables.append(sorted(path.read_bytes() for path in folder.rglob("samples.parquet")))
