@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -117,6 +118,9 @@ def test_the_options_of_the_command(world: Path, tmp_path: Path, capsys: pytest.
     assert "os.system, which is refused" in capsys.readouterr().err
     assert execute([*command, "--protocol", "mapping", "--seeds", "0,1"]) == 2
     assert "begins from one seed" in capsys.readouterr().err
+    assert execute([*command, "--protocol", "linear", "--protocol", "knn", "--limit", "20", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert [result["protocol"] for result in made] == ["linear.v1", "knn.v1"] * 2
 
 
 @pytest.mark.slow

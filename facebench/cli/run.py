@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -35,6 +35,12 @@ class Protocol(StrEnum):
     MAPPING = "mapping"
 
 
+Protocols: TypeAlias = Annotated[
+    list[Protocol] | None,
+    typer.Option("--protocol", help="How much of the backbone may learn; linear when not named; may be repeated."),
+]
+
+
 def run(
     context: typer.Context,
     backbone: Annotated[
@@ -52,10 +58,7 @@ def run(
         str | None,
         typer.Option(metavar="GLOB", help="Encoders of a training, 'RUN/encoders/*.safetensors': the score by step."),
     ] = None,
-    protocol: Annotated[
-        list[Protocol] | None,
-        typer.Option(help="How much of the backbone may learn; linear when not named; may be repeated."),
-    ] = None,
+    protocol: Protocols = None,
     data: DataRoot = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of all runs.")] = Path("runs"),
     flame: Annotated[
