@@ -56,7 +56,7 @@ class Request:
         output: the folder of all runs.
         split: the split to score; None for each benchmark's own.
         limit: at most this many samples of each split.
-        protocol: how much of a backbone may learn.
+        protocols: how much of a backbone may learn, each with rows of its own; features are those of the first.
         model: file of a head model (FLAME) for reconstruction; None for a basis of the training heads.
         seeds: recorded; the mapping head takes one.
         device: `auto` or torch's name.
@@ -74,7 +74,7 @@ class Request:
     output: Path
     split: str | None = None
     limit: int | None = None
-    protocol: str = "linear"
+    protocols: tuple[str, ...] = ("linear",)
     model: Path | None = None
     seeds: tuple[int, ...] = (0,)
     device: str = "auto"
@@ -93,7 +93,7 @@ class Planned:
     Attributes:
         job: the row.
         done: the finished result that will be taken.
-        pictures: how many pictures have to go through the backbone.
+        pictures: how many pictures have to go through the backbone, for this row and those of other protocols after it.
         seconds: estimate for them; 0 where there are none.
     """
 
@@ -109,7 +109,7 @@ class Plan:
 
     Attributes:
         request: what was asked for.
-        rows: one a row of the table, floors first in each benchmark.
+        rows: one a row of a table, floors first in each benchmark, then backbone by backbone.
         device: torch's name of the device.
         batch: batch size to begin with.
         cache: where features are kept.
@@ -142,9 +142,9 @@ def plan(request: Request, registry: Registry) -> Plan:
     batch = request.batch or BATCH.get(device.partition(":")[0], BATCH["cpu"])
     folder = request.cache or cache_root() / "features"
     cache = FeatureCache(folder, read_cap(request.cache_gb or os.environ.get("FACEBENCH_CACHE_GB"), folder))
-    protocol = find_protocol(request.protocol)
+    protocols = {name: find_protocol(name) for name in request.protocols}
     datasets = [_trainable(registry.get("datasets", name)) for name in request.benchmarks]
-    model = _head_model(request, protocol, datasets)
+    model = _head_model(request, protocols, datasets)
     splits = [read_splits(d, request.data, split=request.split, limit=request.limit) for d in datasets]
     backbones = [open_backbone(spec, registry, request.input_size) for spec in request.backbones]
     rows = []
@@ -154,13 +154,16 @@ def plan(request: Request, registry: Registry) -> Plan:
             size = FLOOR_SIZE if backbone is None else backbone.input_size
             framing = Framing(dataset.box, dataset.box_scale, size)
             heads = model if dataset.task == "reconstruction" else None
-            fields = signature_fields(
-                parts, framing, probe=protocol.NAME, budget=request.budget, limit=request.limit, model=heads
-            )
-            job = Job(
-                dataset, evaluator, parts, framing, backbone, fields, request.output, protocol, request.seeds, heads
-            )
-            rows.append(_planned(job, request.policy, cache, device, batch))
+            looked_at = False  # the features that one protocol asks for serve all
+            for protocol in protocols.values():
+                fields = signature_fields(
+                    parts, framing, probe=protocol.NAME, budget=request.budget, limit=request.limit, model=heads
+                )
+                job = Job(
+                    dataset, evaluator, parts, framing, backbone, fields, request.output, protocol, request.seeds, heads
+                )
+                rows.append(_planned(job, request.policy, cache, device, batch, looked_at=looked_at))
+                looked_at |= rows[-1].pictures > 0 and protocol.READS == "features"
     return Plan(request, tuple(rows), device, batch, cache)
 
 
@@ -177,7 +180,7 @@ def choose_device(name: str) -> str:
     return name
 
 
-def _planned(job: Job, policy: Policy, cache: FeatureCache, device: str, batch: int) -> Planned:
+def _planned(job: Job, policy: Policy, cache: FeatureCache, device: str, batch: int, *, looked_at: bool) -> Planned:
     done = job.finished() if policy == "only-missing" else None
     if done is not None or job.backbone is None:
         return Planned(job, done, 0, 0.0)
@@ -185,6 +188,8 @@ def _planned(job: Job, policy: Policy, cache: FeatureCache, device: str, batch: 
         require_trainable(job.backbone)
         pictures = tuned_pictures(job)
         return Planned(job, None, pictures, pictures / _rate(job, device))
+    if looked_at:
+        return Planned(job, None, 0, 0.0)
     extractor = Extractor(job.backbone, job.framing, cache, Batches(batch), device)
     pictures = sum(extractor.missing(part) for part in (job.splits.train, job.splits.val, job.splits.test))
     return Planned(job, None, pictures, pictures / _rate(job, device) if pictures else 0.0)
@@ -215,14 +220,17 @@ def _rate(job: Job, device: str) -> float:
     return 1 / max((time.perf_counter() - start) / len(crops) + reading, 1e-9)
 
 
-def _head_model(request: Request, protocol: HeadProtocol, datasets: Sequence[Dataset]) -> HeadModel | None:
-    """The head model that was asked for, after a look at whether protocol and benchmarks go together."""
+def _head_model(
+    request: Request, protocols: Mapping[str, HeadProtocol], datasets: Sequence[Dataset]
+) -> HeadModel | None:
+    """The head model that was asked for, after a look at whether protocols and benchmarks go together."""
     tasks = {dataset.task for dataset in datasets}
-    if without := sorted(tasks - set(protocol.TASKS)):
-        known = ", ".join(protocol.TASKS)
-        raise UsageError(f"the {request.protocol} protocol has no head for {', '.join(without)}; it knows {known}")
-    if request.protocol != "linear" and len(request.seeds) > 1:
-        raise UsageError(f"a head of the {request.protocol} protocol begins from one seed, not {len(request.seeds)}")
+    for name, protocol in protocols.items():
+        if without := sorted(tasks - set(protocol.TASKS)):
+            known = ", ".join(protocol.TASKS)
+            raise UsageError(f"the {name} protocol has no head for {', '.join(without)}; it knows {known}")
+        if name != "linear" and len(request.seeds) > 1:
+            raise UsageError(f"a head of the {name} protocol begins from one seed, not {len(request.seeds)}")
     if request.model is None:
         return None
     if "reconstruction" not in tasks:

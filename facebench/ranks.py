@@ -79,7 +79,7 @@ def placings(
 ) -> list[Placing]:
     """Placings of k subjects under one metric, in the order of `tables`. Raises `DataError` where samples differ."""
     board = Board(metric, tables, clusters, mask)
-    observed, drawn = _board_values(board, seed=seed, resamples=resamples)
+    observed, drawn = board_values(board, seed=seed, resamples=resamples)
     return _placed(observed, drawn, metric.direction, level)
 
 
@@ -93,7 +93,7 @@ def placings_over(
     if not boards or len({len(board.tables) for board in boards}) != 1:
         raise DataError("a mean rank needs at least one board, and the same subjects on each")
     seeds = {names: seed + i for i, names in enumerate(dict.fromkeys(tuple(board.clusters) for board in boards))}
-    found = [_board_values(b, seed=seeds[tuple(b.clusters)], resamples=resamples) for b in boards]
+    found = [board_values(b, seed=seeds[tuple(b.clusters)], resamples=resamples) for b in boards]
     rows = min(len(drawn) for _, drawn in found)
     better = [1.0 if board.metric.direction == "lower" else -1.0 for board in boards]
     good: BoolArray = np.all(np.isfinite(np.stack([observed for observed, _ in found])), axis=0)
@@ -112,7 +112,7 @@ def doubts(board: Board) -> tuple[str, ...]:
     return doubts_of(n, n, clusters, 0, 1)
 
 
-def _board_values(board: Board, *, seed: int, resamples: int) -> tuple[FloatArray, FloatArray]:
+def board_values(board: Board, *, seed: int, resamples: int) -> tuple[FloatArray, FloatArray]:
     """Value of each subject (k,), and in each resample (B, k); NaN where undefined."""
     n = len(board.clusters)
     if not board.tables or n == 0:
@@ -138,7 +138,7 @@ def _placed(observed: FloatArray, drawn: FloatArray, direction: Direction, level
     sign = 1.0 if direction == "lower" else -1.0
     good = np.flatnonzero(np.isfinite(observed))
     values = sign * observed[good]
-    better = _separably_better(values, sign * drawn[:, good], level)
+    better = separably_better(values, sign * drawn[:, good], level)
     ranks = 1 + (values[None, :] < values[:, None]).sum(axis=1)
     low, high = 1 + better.sum(axis=0), len(good) - better.sum(axis=1)
     groups = _groups(values, better)
@@ -149,7 +149,7 @@ def _placed(observed: FloatArray, drawn: FloatArray, direction: Direction, level
     return found
 
 
-def _separably_better(values: FloatArray, drawn: FloatArray, level: float) -> BoolArray:
+def separably_better(values: FloatArray, drawn: FloatArray, level: float) -> BoolArray:
     """Whether subject i is separably better (lower) than j, (k, k), all pairs at once at `level`."""
     drawn = drawn[np.isfinite(drawn).all(axis=1)]
     k = len(values)

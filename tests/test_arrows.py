@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cells": LEAVES | {"sample_table"},
     "verdicts": LEAVES | {"cells", "sample_table", "stats", "paired"},
     "ranks": {"errors", "shapes", "metric", "resampling", "confidence", "stats"},
+    "agreement": {"errors", "shapes", "metric", "confidence", "ranks"},
     "planning": {"errors", "shapes", "metric", "confidence", "stats", "paired"},
     "stored": {"errors", "shapes", "metric", "record", "sample_table"},
     "geometry": LEAVES,
@@ -48,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluators": LEAVES | {"geometry", "metrics", "datasets", "backbones", "heads", "protocols"},
     "synth": LEAVES
     | {"geometry", "datasets", "images", "slices", "staging", "journal"},  # journal: where the cache lies
-    "leaderboard": {"errors", "record", "registry", "stats", "ranks", "stored"},
+    "leaderboard": {"errors", "record", "registry", "stats", "ranks", "stored", "shapes", "agreement"},
     "pretrain": LEAVES | {"geometry", "images", "ordered", "staging", "torchvision_cure"},
 }
 

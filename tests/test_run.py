@@ -322,3 +322,30 @@ def test_training_heads_of_one_identity_are_refused(tmp_path: Path) -> None:
     world = write_now(tmp_path, subjects=1, pictures=3, val=1)
     with pytest.raises(DataError, match="one subject alone"):
         plan(_request(world, tmp_path, benchmarks=("now",)), Registry())
+
+
+def test_several_protocols_share_one_look_at_the_pictures(world: Path, tmp_path: Path) -> None:
+    looked: list[tuple[int, bool]] = []
+    request = _request(world, tmp_path / "a", protocols=("linear", "knn", "linear"))
+    planned = plan(request, Registry())
+    assert [(row.job.subject, row.job.protocol.NAME, row.pictures) for row in planned.rows] == [
+        ("floor", "linear.v1", 0),
+        ("floor", "knn.v1", 0),
+        ("pixels", "linear.v1", 140),
+        ("pixels", "knn.v1", 0),
+    ]
+    assert sum(row.seconds > 0 for row in planned.rows) == 1
+    both = run(planned, Watch(step=lambda n, cached: looked.append((n, cached))))
+    assert sum(n for n, cached in looked if not cached) == 140 + 2 * 30, "the floors look at boxes alone"
+    for name, rows in (("linear", both[::2]), ("knn", both[1::2])):
+        alone = _run(_request(world, tmp_path / name, protocols=(name,)))
+        assert [r.signature for r in alone] == [r.signature for r in rows]
+        assert [[s.value for s in r.scores] for r in alone] == [[s.value for s in r.scores] for r in rows]
+    assert len({r.signature for r in both}) == 2
+
+
+def test_the_second_protocol_takes_what_the_first_run_left(world: Path, tmp_path: Path) -> None:
+    first = _run(_request(world, tmp_path))
+    planned = plan(_request(world, tmp_path, protocols=("linear", "knn")), Registry())
+    assert [row.done for row in planned.rows] == [first[0], None, first[1], None]
+    assert sum(row.pictures for row in planned.rows) == 0

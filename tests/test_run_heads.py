@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -77,14 +78,14 @@ def test_heads_of_a_model_are_ranked_above_their_floor(world: Path, flame: Path,
 
 @pytest.mark.slow
 def test_the_mapping_protocol_is_ranked_and_repeats(world: Path, tmp_path: Path) -> None:
-    floor, pixels = _run(_request(world, tmp_path / "a", protocol="mapping"))
+    floor, pixels = _run(_request(world, tmp_path / "a", protocols=("mapping",)))
     assert _value(pixels) < 0.8 * _value(floor)
     assert parse_signature(pixels.signature)["probe"] == pixels.protocol == "mapping.v1"
     assert pixels.settings["inputs"] == "pooled"
-    _run(_request(world, tmp_path / "b", protocol="mapping"))
+    _run(_request(world, tmp_path / "b", protocols=("mapping",)))
     tables = [sorted(p.read_bytes() for p in (tmp_path / name).rglob("samples.parquet")) for name in "ab"]
     assert tables[0] == tables[1] != []
-    other = plan(_request(world, tmp_path / "a", protocol="mapping", seeds=(1,)), Registry())
+    other = plan(_request(world, tmp_path / "a", protocols=("mapping",), seeds=(1,)), Registry())
     assert other.rows[1].done is None, "another seed is another head"
 
 
@@ -99,10 +100,10 @@ def test_what_makes_no_sense_is_found_before_the_work(world: Path, flame: Path, 
     write_300w(tmp_path, train=4, val=2, test=2)
     faces = _request(tmp_path, tmp_path, benchmarks=("300w",))
     for request, message in (
-        (replace(faces, protocol="mapping"), "mapping protocol has no head for landmarks; it knows reconstruction"),
+        (replace(faces, protocols=("mapping",)), "mapping protocol has no head for landmarks; it knows reconstruction"),
         (replace(faces, model=flame), "none of the benchmarks is about them"),
-        (_request(world, tmp_path, protocol="mapping", seeds=(0, 1)), "begins from one seed, not 2"),
-        (_request(world, tmp_path, protocol="linea"), "unknown protocol 'linea'; did you mean 'linear'"),
+        (_request(world, tmp_path, protocols=("mapping",), seeds=(0, 1)), "begins from one seed, not 2"),
+        (_request(world, tmp_path, protocols=("linea",)), "unknown protocol 'linea'; did you mean 'linear'"),
     ):
         with pytest.raises(UsageError, match=message):
             plan(request, Registry())
@@ -117,6 +118,9 @@ def test_the_options_of_the_command(world: Path, tmp_path: Path, capsys: pytest.
     assert "os.system, which is refused" in capsys.readouterr().err
     assert execute([*command, "--protocol", "mapping", "--seeds", "0,1"]) == 2
     assert "begins from one seed" in capsys.readouterr().err
+    assert execute([*command, "--protocol", "linear", "--protocol", "knn", "--limit", "20", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert [result["protocol"] for result in made] == ["linear.v1", "knn.v1"] * 2
 
 
 @pytest.mark.slow

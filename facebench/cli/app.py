@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from facebench.cli import (
+    agreement,
     atlas,
     compare,
     data,
@@ -67,6 +68,7 @@ app.command("list")(listing.list_things)
 app.command("describe")(listing.describe)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("atlas")(atlas.atlas)
+app.command("agreement")(agreement.agreement)
 app.command("power")(power.power)
 app.command("paper")(paper.paper)
 app.command("selftest")(selftest.selftest)

@@ -29,6 +29,7 @@ class Kind(StrEnum):
 PROTOCOLS = {
     "linear": "the backbone is frozen; linear heads are fitted on its features",
     "attentive": "the backbone is frozen; a small network reads its tokens: by attention, or a decoder (parsing)",
+    "knn": "the backbone is frozen and nothing is trained: labels and shapes of the nearest training faces or tokens",
     "mapping": "the backbone is frozen; a small network maps its pooled features to a head (reconstruction)",
 }
 """How much of a backbone may learn, by name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -31,8 +31,15 @@ class Protocol(StrEnum):
 
     LINEAR = "linear"
     ATTENTIVE = "attentive"
+    KNN = "knn"
     MAPPING = "mapping"
     FINETUNE = "finetune"
+
+
+Protocols: TypeAlias = Annotated[
+    list[Protocol] | None,
+    typer.Option("--protocol", help="How much of the backbone may learn; linear when not named; may be repeated."),
+]
 
 
 def run(
@@ -52,7 +59,7 @@ def run(
         str | None,
         typer.Option(metavar="GLOB", help="Encoders of a training, 'RUN/encoders/*.safetensors': the score by step."),
     ] = None,
-    protocol: Annotated[Protocol, typer.Option(help="How much of the backbone may learn.")] = Protocol.LINEAR,
+    protocol: Protocols = None,
     data: DataRoot = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of all runs.")] = Path("runs"),
     flame: Annotated[
@@ -87,7 +94,7 @@ def run(
         output=output,
         split=split,
         limit=limit,
-        protocol=protocol.value,
+        protocols=tuple(each.value for each in protocol or [Protocol.LINEAR]),
         model=flame,
         seeds=_seeds(seeds),
         device=device,

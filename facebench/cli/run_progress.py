@@ -23,12 +23,14 @@ def watching(plan: Plan) -> Iterator[Watch]:
 
     with _Stages() as stages:
         count = len(plan.rows)
+        several = len({each.job.protocol.NAME for each in plan.rows}) > 1
         row = 0
 
         def job(job: Job, done: Result | None) -> None:
             nonlocal row
             row += 1
-            stages.label = f"[{row}/{count}] {job.dataset.name}: {job.subject}"
+            under = f" under {job.protocol.NAME}" if several else ""
+            stages.label = f"[{row}/{count}] {job.dataset.name}: {job.subject}{under}"
             stages.taken = done is not None
             if done is not None:
                 say(f"{stages.label}: taken from {job.folder}")

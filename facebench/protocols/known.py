@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from facebench.errors import unknown_name
-from facebench.protocols import attentive, finetune, linear, mapping
+from facebench.protocols import attentive, finetune, knn, linear, mapping
 from facebench.protocols.probe import HeadProtocol
 
 PROTOCOLS: Mapping[str, HeadProtocol] = {
     "linear": linear,
     "attentive": attentive,
+    "knn": knn,
     "mapping": mapping,
     "finetune": finetune,
 }

@@ -31,7 +31,7 @@ def short(monkeypatch):
 
 
 def _request(data: Path, folder: Path, benchmark: str, **changes: object) -> Request:
-    base = Request((TINY,), (benchmark,), data, folder / "runs", protocol="finetune", device="cpu", budget="quick")
+    base = Request((TINY,), (benchmark,), data, folder / "runs", protocols=("finetune",), device="cpu", budget="quick")
     return replace(base, cache=folder / "cache", **changes)  # type: ignore[arg-type]
 
 
