@@ -105,7 +105,14 @@ class Job:
 
 
 def signature_fields(
-    splits: Splits, framing: Framing, *, probe: str, budget: str, limit: int | None, model: HeadModel | None
+    splits: Splits,
+    framing: Framing,
+    *,
+    probe: str,
+    budget: str,
+    limit: int | None,
+    model: HeadModel | None,
+    labels: str = "100",
 ) -> Mapping[str, str]:
     """What must match before two rows may be compared; the input size is the backbone's own and is not in it."""
     fields = {
@@ -113,7 +120,7 @@ def signature_fields(
         "budget": budget,
         "crop": "edge.v1",
         "fit": splits.fitted_on[:DIGITS],
-        "labels": "100",
+        "labels": labels,
         "probe": probe,
         "sel": "val",
         "tta": "none",

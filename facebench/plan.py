@@ -56,6 +56,8 @@ class Request:
         output: the folder of all runs.
         split: the split to score; None for each benchmark's own.
         limit: at most this many samples of each split.
+        labels: percents of the training labels, each with rows of its own.
+        subset: which of the nested subsets of labels.
         protocols: how much of a backbone may learn, each with rows of its own; features are those of the first.
         model: file of a head model (FLAME) for reconstruction; None for a basis of the training heads.
         seeds: recorded; the mapping head takes one.
@@ -74,6 +76,8 @@ class Request:
     output: Path
     split: str | None = None
     limit: int | None = None
+    labels: tuple[float, ...] = (100.0,)
+    subset: int = 0
     protocols: tuple[str, ...] = ("linear",)
     model: Path | None = None
     seeds: tuple[int, ...] = (0,)
@@ -145,10 +149,15 @@ def plan(request: Request, registry: Registry) -> Plan:
     protocols = {name: find_protocol(name) for name in request.protocols}
     datasets = [_trainable(registry.get("datasets", name)) for name in request.benchmarks]
     model = _head_model(request, protocols, datasets)
-    splits = [read_splits(d, request.data, split=request.split, limit=request.limit) for d in datasets]
+    whole = [read_splits(d, request.data, split=request.split, limit=request.limit) for d in datasets]
+    splits = [
+        (dataset, percent, parts.with_labels(percent, request.subset))
+        for dataset, parts in zip(datasets, whole, strict=True)
+        for percent in request.labels
+    ]
     backbones = [open_backbone(spec, registry, request.input_size) for spec in request.backbones]
     rows = []
-    for dataset, parts in zip(datasets, splits, strict=True):
+    for dataset, percent, parts in splits:
         evaluator = registry.get("evaluators", dataset.task)
         for backbone in (None, *backbones):
             size = FLOOR_SIZE if backbone is None else backbone.input_size
@@ -157,14 +166,20 @@ def plan(request: Request, registry: Registry) -> Plan:
             looked_at = False  # the features that one protocol asks for serve all
             for protocol in protocols.values():
                 fields = signature_fields(
-                    parts, framing, probe=protocol.NAME, budget=request.budget, limit=request.limit, model=heads
-                )
+                    parts, framing, probe=protocol.NAME, budget=request.budget, limit=request.limit, model=heads,
+                    labels=_labels(percent, request.subset),
+                )  # fmt: skip
                 job = Job(
                     dataset, evaluator, parts, framing, backbone, fields, request.output, protocol, request.seeds, heads
                 )
                 rows.append(_planned(job, request.policy, cache, device, batch, looked_at=looked_at))
                 looked_at |= rows[-1].pictures > 0 and protocol.READS == "features"
     return Plan(request, tuple(rows), device, batch, cache)
+
+
+def _labels(percent: float, subset: int) -> str:
+    """How a signature says the share of the labels: `10`, of another subset than the first `10#1`."""
+    return f"{percent:g}" + (f"#{subset}" if subset and percent != 100 else "")
 
 
 def choose_device(name: str) -> str:

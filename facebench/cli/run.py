@@ -72,6 +72,10 @@ def run(
     batch: Annotated[
         int | None, typer.Option(min=1, help="Batch size to begin with; shrinks when memory runs out.")
     ] = None,
+    labels: Annotated[
+        str, typer.Option(metavar="PERCENTS", help="Shares of the training labels, nested: 1,5,10,100.")
+    ] = "100",
+    subset: Annotated[int, typer.Option(min=0, help="Which nested subset of the labels.")] = 0,
     seeds: Annotated[str, typer.Option(help="Seeds of the heads, such as 0,1,2.")] = "0",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     policy: Annotated[Policy, typer.Option(help="Take finished rows, or make them again.")] = Policy.ONLY_MISSING,
@@ -94,6 +98,8 @@ def run(
         output=output,
         split=split,
         limit=limit,
+        labels=_percents(labels),
+        subset=subset,
         protocols=tuple(each.value for each in protocol or [Protocol.LINEAR]),
         model=flame,
         seeds=_seeds(seeds),
@@ -110,6 +116,17 @@ def run(
     with watching(planned) as watch:
         results = run_plan(planned, watch)
     _show(results, planned, json=json, synthetic=synthetic, courses=checkpoints is not None)
+
+
+def _percents(text: str) -> tuple[float, ...]:
+    """`1,10,100` as numbers. Raises `UsageError`."""
+    try:
+        found = tuple(dict.fromkeys(float(part) for part in text.split(",")))
+    except ValueError:
+        found = ()
+    if not found or not all(0 < percent <= 100 for percent in found):
+        raise UsageError(f"--labels {text!r}: wanted percents above 0 and up to 100, such as 1,10,100")
+    return found
 
 
 def _checkpoints(pattern: str | None) -> tuple[str, ...]:
@@ -185,11 +202,13 @@ def _show(results: Sequence[Result], planned: Plan, *, json: bool, synthetic: bo
 
         print(dumps([result.model_dump(mode="json") for result in results], indent=2))
     else:
-        from facebench.cli.tables import print_courses, print_leaderboard
+        from facebench.cli.tables import print_courses, print_efficiency, print_leaderboard
 
         print_leaderboard(results)
         if courses:
             print_courses(results)
+        if len(planned.request.labels) > 1:
+            print_efficiency(results)
     say(f"records: {planned.request.output}/")
     if synthetic:
         say("next:  facebench run -b timm:NAME@weights.safetensors    your own backbone, here on synthetic faces")

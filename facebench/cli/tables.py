@@ -86,3 +86,17 @@ def print_courses(results: Iterable[Result]) -> None:
         header = ("checkpoint", "step", "epoch", column_title(course.column), "", *HEALTH)
         rows = [[printable(text) for text in row] for row in cells(course)]
         print_grid(header, rows, title=f"{printable(course.dataset)} {printable(course.split)}: the course of training")
+
+
+def print_efficiency(results: Iterable[Result]) -> None:
+    """Print scores by the share of the labels, and the area under that curve."""
+    from leaderboard.efficiency import cells, efficiencies
+    from leaderboard.safe import printable
+    from leaderboard.terminal import column_title
+
+    for table in efficiencies(results):
+        sys.stdout.write("\n")
+        header = ("subject", *(f"{percent:g} %" for percent in table.percents), "area")
+        rows = [[printable(text) for text in row] for row in cells(table)]
+        where = printable(f"{table.dataset} {table.split}, {table.protocol}")
+        print_grid(header, rows, title=f"{where}: {column_title(table.column)} by share of the labels")

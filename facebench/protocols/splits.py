@@ -7,11 +7,13 @@ set, so there the choosing samples are a tenth of the training *subjects*, by th
 from __future__ import annotations
 
 import hashlib
+import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from facebench.errors import DataError
+from facebench.errors import DataError, UsageError
 from facebench.types import Dataset, Sample, revision
 
 HELD_OUT = 10
@@ -38,6 +40,36 @@ class Splits:
     def fitted_on(self) -> str:
         """Revision (sha256, hex) of everything that the head may know: training and choosing samples."""
         return hashlib.sha256(f"{revision(self.train)}\0{revision(self.val)}".encode()).hexdigest()
+
+    def with_labels(self, percent: float, subset: int = 0) -> Splits:
+        """The same with `percent` of the training labels, those of whole subjects, in the order of a hash.
+
+        A smaller part of one `subset` lies inside a larger one, and no order of files or of samples matters. What
+        chooses and what is scored stays whole.
+
+        Raises:
+            UsageError: so few labels that they show one picture or subject alone.
+        """
+        if percent == 100:
+            return self
+        subjects = sorted({s.cluster or s.id for s in self.train}, key=lambda c: _hash(f"{subset}\0{c}"))
+        sizes = Counter(s.cluster or s.id for s in self.train)
+        wanted, kept = math.ceil(len(self.train) * percent / 100), set[str]()
+        for subject in subjects:
+            if sum(sizes[c] for c in kept) >= wanted:
+                break
+            kept.add(subject)
+        if len(kept) < 2:
+            least = 200 / len(subjects)
+            raise UsageError(
+                f"{percent:g} % of {len(self.train)} training pictures show one picture or subject alone; "
+                f"two need at least {least:.2g} %"
+            )
+        return replace(self, train=tuple(s for s in self.train if (s.cluster or s.id) in kept))
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
 def read_splits(dataset: Dataset, root: Path, *, split: str | None, limit: int | None) -> Splits:
@@ -70,7 +102,7 @@ def read_splits(dataset: Dataset, root: Path, *, split: str | None, limit: int |
 
 def _hold_out(train: Sequence[Sample], name: str) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     """Training and choosing samples, by subject."""
-    subjects = sorted({s.cluster or s.id for s in train}, key=lambda c: hashlib.sha256(c.encode()).digest())
+    subjects = sorted({s.cluster or s.id for s in train}, key=_hash)
     if len(subjects) < 2:
         raise DataError(
             f"{name}: the training samples show one subject alone; at least two are needed, one to choose on"

@@ -89,12 +89,21 @@ PARSING = Recipe(
 EPOCHS: Mapping[str, int] = {"300w": 250}
 """Data sets that FaRL trains for another number of epochs."""
 
-_SMALL = {"batch": 16, "backbone_rate": 5e-4, "head_rate": 5e-3, "average": 0.95, "width": 64}
+_SMALL = {"batch": 16, "backbone_rate": 5e-4, "head_rate": 1e-2, "average": 0.95, "width": 64}
 QUICK: Mapping[str, Recipe] = {
-    "landmarks": replace(LANDMARKS, epochs=60, patience=15, milestone=45, cells=48, reach=4.0, **_SMALL),  # type: ignore[arg-type]
-    "parsing": replace(PARSING, epochs=30, patience=12, milestone=24, **_SMALL),  # type: ignore[arg-type]
-}
-"""OURS: minutes on two cores for a small backbone and a hundred pictures; chosen on val of the synthetic faces."""
+    "landmarks": replace(
+        LANDMARKS, epochs=60, patience=15, milestone=45, cells=48, reach=4.0,
+        augment=replace(LANDMARKS.augment, hole=False, noise=0.0), **_SMALL,  # type: ignore[arg-type]
+    ),
+    "parsing": replace(
+        PARSING, epochs=80, patience=20, milestone=60, augment=replace(PARSING.augment, turn=0.1, zoom=0.05),
+        **_SMALL,  # type: ignore[arg-type]
+    ),
+}  # fmt: skip
+"""OURS: minutes on two cores for a small backbone and some hundred pictures; chosen on val of the synthetic faces.
+
+With black boxes and noise on every picture, 400 of them do not suffice: after 25 epochs val's error was a third larger.
+"""
 
 
 def recipe_for(task: str, dataset: str, budget: str) -> Recipe:
