@@ -9,7 +9,6 @@ import numpy as np
 from facebench.errors import DataError
 from facebench.features import SHARD, Shard
 from facebench.framing import Framing
-from facebench.images import read_image
 from facebench.types import Sample
 
 
@@ -22,7 +21,7 @@ def crop_shards(samples: Sequence[Sample], framing: Framing, step: Callable[[int
         failures = {}
         for sample in part:
             try:
-                crops.append(framing.crop(sample).apply(read_image(sample.image)))
+                crops.append(framing.show(sample))
                 good.append(sample)
             except DataError as cause:
                 failures[sample.id] = str(cause)

@@ -120,7 +120,8 @@ class Extractor:
                 box: object = self.framing.box_of(sample)
             except DataError as cause:
                 box = str(cause)
-            digest.update(f"{_picture_digest(sample.image)}\0{box!r}\0".encode())
+            name = f"{sample.id}\0" if len(self.framing.identity) > 3 else ""  # a view's draws follow from the id
+            digest.update(f"{_picture_digest(sample.image)}\0{box!r}\0{name}".encode())
         return digest.hexdigest()
 
     def _identity(self) -> dict[str, Any]:
@@ -136,7 +137,7 @@ class Extractor:
             "parameters": record.parameters,
             "details": record.details,
             "input": self.backbone.input_size,
-            "crop": [self.framing.box, self.framing.scale, self.framing.size, INTERPOLATION],
+            "crop": [*self.framing.identity, INTERPOLATION],
             "shard": SHARD,
             "libraries": [torch.__version__, cv2.__version__, self.device.partition(":")[0]],
         }
@@ -156,7 +157,7 @@ class Extractor:
         crops, failures = [], {}
         for sample in samples:
             try:
-                crops.append(self.framing.crop(sample).apply(read_image(sample.image)))
+                crops.append(self.framing.show(sample))
             except DataError as cause:
                 failures[sample.id] = str(cause)
         tokens, pooled = [], []

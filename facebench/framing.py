@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from facebench.errors import DataError
-from facebench.images import image_size
-from facebench.shapes import Box
+from facebench.images import image_size, read_image
+from facebench.shapes import Box, ByteArray
 from facebench.types import Landmarks, Sample
 
 if TYPE_CHECKING:
@@ -34,6 +34,15 @@ class Framing:
 
     def __str__(self) -> str:
         return f"{self.box}*{self.scale:g}"
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What features depend on."""
+        return self.box, self.scale, self.size
+
+    def show(self, sample: Sample) -> ByteArray:
+        """The crop (S, S, 3) uint8 of `sample`. Raises `DataError`."""
+        return self.crop(sample).apply(read_image(sample.image))
 
     def box_of(self, sample: Sample) -> Box:
         """Box of `sample`, pixels of the stored picture; a whole picture is read for its size.

@@ -37,6 +37,7 @@ class Job:
         evaluator: its task.
         splits: the samples.
         framing: how they are cropped.
+        seen: how those that are scored are, where a view shows them otherwise; None for `framing`.
         backbone: who is judged; None for the floor.
         fields: the signature, but for `data` and `eval`, which the evaluation adds.
         runs: the folder of all runs.
@@ -55,6 +56,7 @@ class Job:
     protocol: HeadProtocol
     seeds: tuple[int, ...] = ()
     model: HeadModel | None = None
+    seen: Framing | None = None
 
     @property
     def subject(self) -> str:
@@ -113,6 +115,7 @@ def signature_fields(
     limit: int | None,
     model: HeadModel | None,
     labels: str = "100",
+    corrupt: str = "",
 ) -> Mapping[str, str]:
     """What must match before two rows may be compared; the input size is the backbone's own and is not in it."""
     fields = {
@@ -126,6 +129,7 @@ def signature_fields(
         "tta": "none",
     }
     fields |= {} if limit is None else {"limit": str(limit)}
+    fields |= {"corrupt": corrupt} if corrupt else {}
     return fields if model is None else fields | {"basis": model.sha256[:DIGITS]}
 
 

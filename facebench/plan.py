@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +33,7 @@ from facebench.protocols.splits import read_splits
 from facebench.record import Result
 from facebench.registry import Registry
 from facebench.types import Dataset
+from facebench.views import View, ViewedFraming, read_view
 
 Policy = Literal["only-missing", "always"]
 
@@ -58,6 +60,7 @@ class Request:
         limit: at most this many samples of each split.
         labels: percents of the training labels, each with rows of its own.
         subset: which of the nested subsets of labels.
+        views: ways of looking at the test pictures (`blur@3`), each with rows of its own beside the plain ones.
         protocols: how much of a backbone may learn, each with rows of its own; features are those of the first.
         model: file of a head model (FLAME) for reconstruction; None for a basis of the training heads.
         seeds: recorded; the mapping head takes one.
@@ -78,6 +81,7 @@ class Request:
     limit: int | None = None
     labels: tuple[float, ...] = (100.0,)
     subset: int = 0
+    views: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ("linear",)
     model: Path | None = None
     seeds: tuple[int, ...] = (0,)
@@ -147,6 +151,7 @@ def plan(request: Request, registry: Registry) -> Plan:
     folder = request.cache or cache_root() / "features"
     cache = FeatureCache(folder, read_cap(request.cache_gb or os.environ.get("FACEBENCH_CACHE_GB"), folder))
     protocols = {name: find_protocol(name) for name in request.protocols}
+    views = _views(request, protocols)
     datasets = [_trainable(registry.get("datasets", name)) for name in request.benchmarks]
     model = _head_model(request, protocols, datasets)
     whole = [read_splits(d, request.data, split=request.split, limit=request.limit) for d in datasets]
@@ -163,18 +168,30 @@ def plan(request: Request, registry: Registry) -> Plan:
             size = FLOOR_SIZE if backbone is None else backbone.input_size
             framing = Framing(dataset.box, dataset.box_scale, size)
             heads = model if dataset.task == "reconstruction" else None
-            looked_at = False  # the features that one protocol asks for serve all
-            for protocol in protocols.values():
+            looked_at: set[View | None] = set()  # the features that one protocol asks for serve all
+            for protocol, view in product(protocols.values(), (None, *views)):
+                seen = None if view is None else ViewedFraming(framing.box, framing.scale, framing.size, view)
                 fields = signature_fields(
-                    parts, framing, probe=protocol.NAME, budget=request.budget, limit=request.limit, model=heads,
-                    labels=_labels(percent, request.subset),
+                    parts, seen or framing, probe=protocol.NAME, budget=request.budget, limit=request.limit,
+                    model=heads, labels=_labels(percent, request.subset),
+                    corrupt="" if view is None or view.moves else str(view),
                 )  # fmt: skip
                 job = Job(
-                    dataset, evaluator, parts, framing, backbone, fields, request.output, protocol, request.seeds, heads
-                )
-                rows.append(_planned(job, request.policy, cache, device, batch, looked_at=looked_at))
-                looked_at |= rows[-1].pictures > 0 and protocol.READS == "features"
+                    dataset, evaluator, parts, framing, backbone, fields, request.output, protocol, request.seeds,
+                    heads, seen,
+                )  # fmt: skip
+                rows.append(_planned(job, request.policy, cache, device, batch, looked_at=view in looked_at))
+                if rows[-1].pictures > 0 and protocol.READS == "features":
+                    looked_at.add(view)
     return Plan(request, tuple(rows), device, batch, cache)
+
+
+def _views(request: Request, protocols: Mapping[str, HeadProtocol]) -> tuple[View, ...]:
+    """The views that were asked for. Raises `UsageError`."""
+    views = tuple(dict.fromkeys(map(read_view, request.views)))
+    if views and (tuned := [name for name, protocol in protocols.items() if protocol.READS == "crops"]):
+        raise UsageError(f"views are for frozen backbones; leave out --protocol {tuned[0]}, or --view")
+    return views
 
 
 def _labels(percent: float, subset: int) -> str:
@@ -205,8 +222,9 @@ def _planned(job: Job, policy: Policy, cache: FeatureCache, device: str, batch: 
         return Planned(job, None, pictures, pictures / _rate(job, device))
     if looked_at:
         return Planned(job, None, 0, 0.0)
-    extractor = Extractor(job.backbone, job.framing, cache, Batches(batch), device)
-    pictures = sum(extractor.missing(part) for part in (job.splits.train, job.splits.val, job.splits.test))
+    extractor = Extractor(job.backbone, job.seen or job.framing, cache, Batches(batch), device)
+    parts = (job.splits.test,) if job.seen else (job.splits.train, job.splits.val, job.splits.test)
+    pictures = sum(extractor.missing(part) for part in parts)
     return Planned(job, None, pictures, pictures / _rate(job, device) if pictures else 0.0)
 
 

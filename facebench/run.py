@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from facebench.batches import Batches
@@ -91,6 +91,8 @@ def _run_job(job: Job, plan: Plan, watch: Watch) -> Result:
         watch.stage(job, name, len(samples))
         if job.protocol.READS == "crops":
             return crop_shards(samples, job.framing, watch.step)
+        if name == "test" and job.seen is not None:
+            return replace(extractor, framing=job.seen).shards(samples, f"{job.dataset.name}/{name}")
         return extractor.shards(samples, f"{job.dataset.name}/{name}")
 
     def told(epoch: int, score: float) -> None:
@@ -102,7 +104,7 @@ def _run_job(job: Job, plan: Plan, watch: Watch) -> Result:
         backbone=job.backbone, budget=job.fields["budget"], identity=job.key, state=job.folder / "training.pt",
         told=told,
     )  # fmt: skip
-    probe = job.protocol.fit(setting)
+    probe = _through(job, job.protocol.fit(setting))
     clock.lap("fit")
     measured = _measure(job, predictions(probe, job.splits.test, shards(job.splits.test, "test")))
     clock.lap("predict")
@@ -115,10 +117,15 @@ def _run_job(job: Job, plan: Plan, watch: Watch) -> Result:
     return _record(job, measured, settings=settings, timing=clock.seconds, subject=job.subject)
 
 
+def _through(job: Job, fitted: Any) -> Any:
+    """A probe or a floor whose predictions come back from the crops that the scored samples are seen in."""
+    return replace(fitted, framing=job.seen) if job.seen is not None and hasattr(fitted, "framing") else fitted
+
+
 def _run_floor(job: Job, watch: Watch) -> Result:
     clock = _Clock()
     watch.stage(job, "floor", len(job.splits.test))
-    floor = job.protocol.fit_floor(job.dataset, job.splits.train, job.splits.val, job.framing, job.model)
+    floor = _through(job, job.protocol.fit_floor(job.dataset, job.splits.train, job.splits.val, job.framing, job.model))
     made = floor_predictions(floor, job.splits.test)
     measured = _measure(job, made, on_sample=lambda _: watch.step(1, False))
     clock.lap("floor")
@@ -156,7 +163,7 @@ def _record(
         signature_fields=job.fields,
         backbone=None if job.backbone is None else job.backbone.record,
         seeds=job.seeds,
-        settings={**settings, **_basis(job), "box": str(job.framing), "input_size": job.framing.size},
+        settings={**settings, **_basis(job), "box": str(job.seen or job.framing), "input_size": job.framing.size},
         timing=timing,
     )
     full = save(result, measured, job.folder / "result.json")

@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "datasets": LEAVES | {"geometry", "images"},
     "backbones": LEAVES | {"torchvision_cure"},
     "framing": LEAVES | {"geometry", "images"},
+    "views": LEAVES | {"geometry", "images", "framing"},
     "features": LEAVES | {"geometry", "images", "framing", "backbones", "batches", "feature_cache"},
     "heads": LEAVES | {"geometry"},
     "tuning": LEAVES | {"geometry", "images", "framing"},

@@ -76,6 +76,10 @@ def run(
         str, typer.Option(metavar="PERCENTS", help="Shares of the training labels, nested: 1,5,10,100.")
     ] = "100",
     subset: Annotated[int, typer.Option(min=0, help="Which nested subset of the labels.")] = 0,
+    view: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND@N", help="See the test pictures otherwise: blur@3, jitter@5, ...; may be repeated."),
+    ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds of the heads, such as 0,1,2.")] = "0",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     policy: Annotated[Policy, typer.Option(help="Take finished rows, or make them again.")] = Policy.ONLY_MISSING,
@@ -100,6 +104,7 @@ def run(
         limit=limit,
         labels=_percents(labels),
         subset=subset,
+        views=tuple(view or ()),
         protocols=tuple(each.value for each in protocol or [Protocol.LINEAR]),
         model=flame,
         seeds=_seeds(seeds),
@@ -202,13 +207,16 @@ def _show(results: Sequence[Result], planned: Plan, *, json: bool, synthetic: bo
 
         print(dumps([result.model_dump(mode="json") for result in results], indent=2))
     else:
-        from facebench.cli.tables import print_courses, print_efficiency, print_leaderboard
+        from facebench.cli.tables import print_courses, print_efficiency, print_leaderboard, print_views
+        from leaderboard.sensitivity import is_plain
 
-        print_leaderboard(results)
+        print_leaderboard([result for result in results if not planned.request.views or is_plain(result)])
         if courses:
             print_courses(results)
         if len(planned.request.labels) > 1:
             print_efficiency(results)
+        if planned.request.views:
+            print_views(results)
     say(f"records: {planned.request.output}/")
     if synthetic:
         say("next:  facebench run -b timm:NAME@weights.safetensors    your own backbone, here on synthetic faces")

@@ -100,3 +100,17 @@ def print_efficiency(results: Iterable[Result]) -> None:
         rows = [[printable(text) for text in row] for row in cells(table)]
         where = printable(f"{table.dataset} {table.split}, {table.protocol}")
         print_grid(header, rows, title=f"{where}: {column_title(table.column)} by share of the labels")
+
+
+def print_views(results: Iterable[Result]) -> None:
+    """Print scores by view, and how much worse each is than the plain one."""
+    from leaderboard.safe import printable
+    from leaderboard.sensitivity import cells, sensitivities
+    from leaderboard.terminal import column_title
+
+    for table in sensitivities(results):
+        sys.stdout.write("\n")
+        header = ("subject", "plain", *table.views, "worse by %")
+        rows = [[printable(text) for text in row] for row in cells(table)]
+        where = printable(f"{table.dataset} {table.split}, {table.protocol}")
+        print_grid(header, rows, title=f"{where}: {column_title(table.column)} by view")

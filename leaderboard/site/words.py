@@ -27,6 +27,7 @@ SIGNATURE: Mapping[str, str] = {
     "basis": "hash of the arrays of the head model that shapes are made from",
     "box": "by which box faces were cropped, and how much it was widened; unknown for predictions",
     "budget": "full, or quick for the small run without data of one's own",
+    "corrupt": "how the test pictures were made worse",
     "crop": "version of the crop's conventions",
     "data": "first digits of the data set's revision: ids, boxes, subsets and annotations",
     "eval": "evaluator and its version",
