@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "verdicts": LEAVES | {"cells", "sample_table", "stats", "paired"},
     "ranks": {"errors", "shapes", "metric", "resampling", "confidence", "stats"},
     "agreement": {"errors", "shapes", "metric", "confidence", "ranks"},
+    "audit": {"errors", "shapes", "metric", "resampling"},
     "planning": {"errors", "shapes", "metric", "confidence", "stats", "paired"},
     "stored": {"errors", "shapes", "metric", "record", "sample_table"},
     "geometry": LEAVES,

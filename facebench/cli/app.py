@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from facebench.cli import (
     agreement,
     atlas,
+    audit,
     compare,
     data,
     gate,
@@ -68,6 +69,7 @@ app.command("list")(listing.list_things)
 app.command("describe")(listing.describe)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("atlas")(atlas.atlas)
+app.command("audit")(audit.audit)
 app.command("agreement")(agreement.agreement)
 app.command("power")(power.power)
 app.command("paper")(paper.paper)
