@@ -1,8 +1,9 @@
 """Whether two protocols rank the same backbones alike: Kendall's tau-b, its interval, and which pairs change places.
 
 Conventions:
-    - tau-b = (kept - changed) / sqrt(pairs untied in one * pairs untied in the other) (Kendall, "The treatment of ties
-      in ranking problems", Biometrika 33, 1945, 239-251): 1 is the same order, -1 the reverse, 0 no relation.
+    - tau-b = (pairs in one order - pairs in opposite orders) / sqrt(pairs untied in one * pairs untied in the other)
+      (Kendall, "The treatment of ties in ranking problems", Biometrika 33, 1945, 239-251): 1 is the same order, -1 the
+      reverse, 0 no relation. It counts every observed order, separable or not.
     - Values of all backbones under both protocols are taken in the same resamples, so hard faces cancel.
     - The interval holds the middle 95 % of the resampled tau. A resample adds noise to near ties, so its tau is lower
       than the observed one on average; the interval is widened to hold the observed one. It says how firm this ranking

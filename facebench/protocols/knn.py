@@ -3,8 +3,8 @@
 The backbone is frozen and the training split is the support set. Landmarks and heads: the weighted mean over the
 nearest training crops. Parsing: the labels of the nearest training tokens. Val chooses how many neighbours, how sharply
 they are weighted, and by which vector whole faces are compared; the floor is that of `linear`. It asks what the
-geometry of the features says as it is: networks trained to tell pictures apart do well, masked-image models badly,
-though more may be in them (`linear`, `attentive`). `facebench.heads.neighbour*` hold the heads.
+geometry of the features says as it is: on ImageNet networks trained to tell pictures apart do well under it and
+masked-image models badly, though more is in them (`linear`, `attentive`). `facebench.heads.neighbour*` hold the heads.
 """
 
 from __future__ import annotations

@@ -71,6 +71,10 @@ def test_floors_and_incomplete_rows_are_left_out(runs, capsys):
         folder = write(runs / protocol / "floor", "floor", protocol, 0.1)
         (result,) = read_results(folder)
         write_results(folder / "result.json", [result.model_copy(update={"backbone": None})])
+        folder = write(runs / protocol / "named", "named", protocol, 0.1)
+        (result,) = read_results(folder)
+        about = result.backbone.model_copy(update={"spec": "floor"})  # type: ignore[union-attr]
+        write_results(folder / "result.json", [result.model_copy(update={"backbone": about})])
     write(runs / "linear.v1" / "lost", "lost", "linear.v1", 0.5, expected=N + 1)
     write(runs / "knn.v1" / "lost", "lost", "knn.v1", 0.5)
     assert agreement(runs, "--json") == 0

@@ -159,6 +159,23 @@ def test_labels_that_no_linear_head_could_draw():
     assert set(head.chosen) == {"neighbours", "temperature", "power", "bank"}
 
 
+def test_val_chooses_what_draws_it_best():
+    """A third of the training patches have the wrong label: one neighbour repeats that, many outvote it."""
+    tokens, labels = _maps(200, 1)
+    wrong = np.random.default_rng(0).random((200, SIDE, SIDE)) < 0.35
+    scale = grid_of(SIDE) // SIDE
+    wrong = torch.from_numpy(wrong.repeat(scale, axis=1).repeat(scale, axis=2))
+    labels = torch.where(wrong, 3 - labels, labels)
+    val, test = _maps(40, 2), _maps(40, 3)
+    head = fit_neighbour_labels(lambda: [(tokens, labels)], lambda: [val], classes=CLASSES, seed=0)
+    found = {
+        choice: _accuracy(NeighbourLabels(head.support, head.shares, head.frequency, choice, head.power), test)
+        for choice in choices(len(head.shares))
+    }
+    assert found[head.choice] > max(found.values()) - 0.02
+    assert found[head.choice] > found[Choice(1, 0.02)] + 0.1
+
+
 def test_labels_with_a_broken_similarity_are_wrong(monkeypatch):
     monkeypatch.setattr(neighbours, "_units", torch.zeros_like)
     train, val, test = _maps(60, 1), _maps(20, 2), _maps(20, 3)
