@@ -4,6 +4,7 @@
     timm:vit_base_patch16_224@random:0     random weights, on purpose
     timm:vit_base_patch16_224@weights.safetensors
     pixels                                 no network
+    keys:farl@checkpoint.pth               a published checkpoint, by its key map
     paco-fr:checkpoint.safetensors
     module:pkg.mod:factory
 
