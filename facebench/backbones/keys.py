@@ -68,7 +68,11 @@ def _load(table: KeyMap, family: str, path: Path) -> tuple[nn.Module, Architectu
             raise DataError(f"it has none of the keys that tell its architecture; found {_some(list(given))}")
         size, words = keymap.sizes(table, architecture, mapped.tensors)
     except DataError as cause:
-        raise DataError(f"{path} is no {table.title} checkpoint of the key map {family}: {cause}") from cause
+        others = ", ".join(name for name in keymap.families() if name != family)
+        raise DataError(
+            f"{path} does not fit the key map {family}: {cause}; is it of another family ({others}), or does it need a "
+            "map of its own (keys:MAP.toml@FILE)?"
+        ) from cause
     try:
         module = build(architecture.model, input_size=size, changes=words)
     except FacebenchError:

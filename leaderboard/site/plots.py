@@ -209,7 +209,7 @@ def progress(numbers: Iterable[tuple[int, float, str]], *, lower: bool) -> Progr
 
 
 def pareto(rows: Iterable[tuple[float, float, str]], *, lower: bool, cost: str, group: str = "") -> Pareto | None:
-    """Rows (cost, value, name) against their cost; None where fewer than `ENOUGH` have one above nothing.
+    """Rows (cost, value, name) against their cost; None where fewer than `ENOUGH` have one, or all have the same.
 
     Costs lie on a logarithmic axis. A row is of the front where no row of the same cost or less is as good.
 
@@ -220,7 +220,7 @@ def pareto(rows: Iterable[tuple[float, float, str]], *, lower: bool, cost: str, 
         group: which of the page's tables it is.
     """
     ordered = sorted((row for row in rows if row[0] > 0), key=lambda row: (row[0], row[1] if lower else -row[1]))
-    if len(ordered) < ENOUGH:
+    if len(ordered) < ENOUGH or ordered[0][0] == ordered[-1][0]:
         return None
     across, up = _roomy([math.log10(row[0]) for row in ordered]), _roomy([value for _, value, _ in ordered])
     dots, path, best = [], "", math.inf if lower else -math.inf

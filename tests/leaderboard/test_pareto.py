@@ -61,6 +61,9 @@ rows = st.lists(st.tuples(costs, costs), min_size=plots.ENOUGH, max_size=12)
 def test_the_front_is_what_no_other_row_dominates(drawn, lower):
     named = [(cost, value, str(i)) for i, (cost, value) in enumerate(drawn)]
     made = plots.pareto(named, lower=lower, cost="GMACs")
+    if len({cost for cost, _ in drawn}) == 1:
+        assert made is None
+        return
     assert made is not None
     front = {drawn[int(dot.label.split(":")[0])] for dot in made.dots if dot.leading}
 
@@ -84,6 +87,10 @@ def test_wide_axes_have_powers_of_ten_alone():
     assert labels == ["0.01", "0.1", "1", "10", "100", "1000"]
     places = [tick.at for tick in plots.factors(plots.Scale(0.0, 1.0))]
     assert all(a < b for a, b in itertools.pairwise(places))
+
+
+def test_rows_of_one_cost_are_not_drawn():
+    assert plots.pareto([(1, 1, "a"), (1, 2, "b"), (1, 3, "c")], lower=True, cost="GMACs") is None
 
 
 def test_two_rows_are_not_enough():
