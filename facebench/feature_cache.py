@@ -1,6 +1,7 @@
 """The folder of feature shards: bounded, atomic, checked.
 
-One file a shard, `KEY.safetensors`, with the tensors, the checksum of their bytes and the failures as metadata. Its
+One file a shard, `KEY.safetensors`, with the tensors; the checksum of their bytes, the failures and how long the
+backbone took for each batch are its metadata. Its
 modification time is when it was last used; `FeatureCache` deletes the files unused for longest when the folder would
 grow over its bound. Two processes may share the folder: files appear whole, under a name that says their content, and
 a file that the other process deletes while it is read counts as absent.
@@ -77,7 +78,7 @@ class FeatureCache:
                 meta = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
             whole = checksum(tensors) == meta["checksum"]
-            failures = json.loads(meta["failures"])
+            failures, times = json.loads(meta["failures"]), json.loads(meta.get("times", "[]"))
         except FileNotFoundError:
             return None
         except (OSError, SafetensorError, KeyError, ValueError):
@@ -87,13 +88,14 @@ class FeatureCache:
             path.unlink(missing_ok=True)
             return None
         _touch(path)
-        return {"tensors": tensors, "failures": failures}
+        return {"tensors": tensors, "failures": failures, "times": times}
 
     def write(self, key: str, arrays: Mapping[str, Any], note: Note) -> None:
         """Keep `arrays` under `key`; a disk that takes nothing more is noted and does not stop the run."""
         from safetensors.torch import save
 
         meta = {"checksum": checksum(arrays["tensors"]), "failures": json.dumps(arrays["failures"])}
+        meta["times"] = json.dumps(arrays.get("times", []))
         data = save(dict(arrays["tensors"]), metadata=meta)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

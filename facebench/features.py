@@ -24,7 +24,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ from facebench.errors import DataError, FacebenchError
 from facebench.feature_cache import FeatureCache
 from facebench.framing import Framing
 from facebench.images import read_image
+from facebench.latency import Timed, device_name, latency_of, timed
+from facebench.record import LatencyRecord
 from facebench.shapes import ByteArray
 from facebench.types import Backbone, Features, Sample
 
@@ -76,6 +78,9 @@ class Extractor:
         device: torch's name of the device.
         note: called with each thing a reader of the result must be told.
         step: called with the number of samples done and whether they came from the cache.
+        streamed: names of the splits whose features are not kept.
+        times: of the batches of each shard that was asked for, by its key.
+        made: sizes of the batches that this run made.
     """
 
     backbone: Backbone
@@ -86,6 +91,8 @@ class Extractor:
     note: Callable[[str], None] = lambda _: None
     step: Callable[[int, bool], None] = lambda _n, _cached: None
     streamed: list[str] = field(default_factory=list)
+    times: dict[str, list[Timed]] = field(default_factory=dict)
+    made: list[int] = field(default_factory=list)
 
     def shards(self, samples: Sequence[Sample], what: str) -> Iterator[Shard]:
         """Shards of `samples`, from the cache or from the backbone; each shard is made when it is asked for.
@@ -100,12 +107,17 @@ class Extractor:
             key = self.key(part)
             found = self.cache.read(key, self.note)
             arrays = found or self._extract(part)
+            self.times[key] = [Timed(*each) for each in arrays["times"]]
             if start == 0:
                 keep = self._fits(arrays, len(samples), len(part), what)
             if found is None and keep:
                 self.cache.write(key, arrays, self.note)
             self.step(len(part), found is not None)
             yield _shard(part, arrays)
+
+    def latency(self) -> LatencyRecord | None:
+        """Of the shards that were asked for, as they were made in this run or an earlier one."""
+        return latency_of([each for times in self.times.values() for each in times])
 
     def missing(self, samples: Sequence[Sample]) -> int:
         """How many of `samples` have no features in the cache."""
@@ -154,25 +166,28 @@ class Extractor:
 
     def _extract(self, samples: Sequence[Sample]) -> dict[str, Any]:
         """Features of one shard, made by the backbone."""
-        crops, failures = [], {}
+        crops, failures, times = [], {}, list[Timed]()
         for sample in samples:
             try:
                 crops.append(self.framing.show(sample))
             except DataError as cause:
                 failures[sample.id] = str(cause)
         tokens, pooled = [], []
-        for features in self.batches.run(self._features, crops):
+        for features in self.batches.run(partial(self._features, times=times), crops):
             tokens.append(tokens_of(features).cpu())
             pooled.append(features.pooled.float().cpu())
         tensors = {"tokens": _packed(tokens), "pooled": _packed(pooled)}
-        return {"tensors": tensors, "failures": failures}
+        return {"tensors": tensors, "failures": failures, "times": times}
 
-    def _features(self, crops: Sequence[ByteArray]) -> Features:
+    def _features(self, crops: Sequence[ByteArray], times: list[Timed]) -> Features:
         import numpy as np
         import torch
 
         images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).to(self.device).float() / 255
-        features = check_features(self.backbone.features(images), self.backbone.record.spec)
+        features, seconds = timed(lambda: self.backbone.features(images), self.device)
+        check_features(features, self.backbone.record.spec)
+        times.append(Timed(len(crops), seconds, device_name(self.device), first=not self.made))
+        self.made.append(len(crops))
         if not features.maps:
             raise FacebenchError(f"{self.backbone.record.spec} gives no spatial features; a dense head needs a map")
         return features

@@ -34,6 +34,7 @@ class BackboneRecord(_Record):
         sha256: over names, shapes and values of all weights; None where there are none.
         parameters: number of weights.
         input_size: S, pixels.
+        gmacs: multiply-adds of one picture at `input_size`, 10^9; None where nobody counted them.
         details: mean, std, layers, pooling and whatever else belongs to the backbone.
     """
 
@@ -43,7 +44,23 @@ class BackboneRecord(_Record):
     sha256: str | None
     parameters: int
     input_size: int
+    gmacs: FiniteFloat | None = None
     details: dict[str, Any] = Field(default_factory=dict)
+
+
+class LatencyRecord(_Record):
+    """How long the backbone takes for a picture: the median over the batches that were made anyway.
+
+    Attributes:
+        milliseconds: of a picture, in batches of `batch`; reading and cropping are not in it.
+        batches: how many were timed.
+        device: where they ran.
+    """
+
+    milliseconds: FiniteFloat
+    batch: int
+    batches: int
+    device: str
 
 
 class PredictionsRecord(_Record):
@@ -138,6 +155,7 @@ class Result(_Record):
         settings: every further choice, resolved.
         environment: versions, machine, git commit.
         timing: seconds by stage.
+        latency: of the backbone; None where its features were made before anybody took the time.
         warnings: what a reader of the row must be told.
     """
 
@@ -159,6 +177,7 @@ class Result(_Record):
     samples: SamplesRecord | None = None
     environment: dict[str, Any] = Field(default_factory=dict)
     timing: dict[str, FiniteFloat] = Field(default_factory=dict)
+    latency: LatencyRecord | None = None
     warnings: tuple[str, ...] = ()
     created: Annotated[str, Field(description="UTC, ISO 8601")]
 

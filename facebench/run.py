@@ -26,7 +26,7 @@ from facebench.journal import Journal
 from facebench.keeping import Keeper
 from facebench.plan import Plan, Planned, Request, plan
 from facebench.protocols.probe import Setting
-from facebench.record import Result
+from facebench.record import LatencyRecord, Result
 from facebench.scoring import Measured, build_result, measure, save
 from facebench.types import Sample
 
@@ -114,7 +114,9 @@ def _run_job(job: Job, plan: Plan, watch: Watch) -> Result:
         "features": "none" if job.protocol.READS == "crops" else "streamed" if extractor.streamed else "cached",
         **probe.chosen,
     }
-    return _record(job, measured, settings=settings, timing=clock.seconds, subject=job.subject)
+    return _record(
+        job, measured, settings=settings, timing=clock.seconds, subject=job.subject, latency=extractor.latency()
+    )
 
 
 def _through(job: Job, fitted: Any) -> Any:
@@ -150,7 +152,13 @@ def _basis(job: Job) -> Mapping[str, Any]:
 
 
 def _record(
-    job: Job, measured: Measured, *, settings: Mapping[str, Any], timing: Mapping[str, float], subject: str
+    job: Job,
+    measured: Measured,
+    *,
+    settings: Mapping[str, Any],
+    timing: Mapping[str, float],
+    subject: str,
+    latency: LatencyRecord | None = None,
 ) -> Result:
     result = build_result(
         job.evaluator,
@@ -165,6 +173,7 @@ def _record(
         seeds=job.seeds,
         settings={**settings, **_basis(job), "box": str(job.seen or job.framing), "input_size": job.framing.size},
         timing=timing,
+        latency=latency,
     )
     full = save(result, measured, job.folder / "result.json")
     Journal.of(job.key).drop()

@@ -211,3 +211,17 @@ def test_a_pyramid_gives_its_two_deepest_maps() -> None:
 def test_a_map_of_one_resolution_gives_the_deepest() -> None:
     maps = tuple(torch.rand(2, 3, 4, 4) for _ in range(4))
     assert torch.equal(tokens_of(Features(maps=maps, pooled=torch.zeros(2, 3))), maps[-1])
+
+
+def test_the_latency_is_taken_once_and_kept_beside_the_features(samples: Sequence[Sample], tmp_path: Path) -> None:
+    backbone = _backbone()
+    first = _extractor(backbone, tmp_path)
+    assert first.latency() is None
+    _tokens(first, samples)
+    made = first.latency()
+    assert made is not None
+    assert (made.batch, made.batches) == (16, SHARD // 16 - 1), "neither the first batch nor the rest of ten"
+    again = _extractor(backbone, tmp_path)
+    _tokens(again, samples)
+    assert again.latency() == made
+    assert backbone.seen == len(samples)

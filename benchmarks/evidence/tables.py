@@ -13,6 +13,8 @@ STUDIES = ("tuning", "headline", "longer", "ablation")
 KEYS = {"wflw": "WFLW NME ↓ %", "lapa": "LaPa F1 ↑ %", "now": "NoW median ↓ mm"}
 DIGITS = {"wflw": 2, "lapa": 2, "now": 3}
 
+PROTOCOLS = ("linear.v1", "attentive.v1", "knn.v1", "finetune.v1")
+
 Row = dict[str, str]
 
 
@@ -22,7 +24,10 @@ def main() -> None:
 
 
 def lines(name: str) -> Iterator[str]:
-    """The table of one study."""
+    """The table of one study; `protocols wflw` is that of one benchmark under every protocol."""
+    if name.startswith("protocols "):
+        yield from _protocol_lines(name.partition(" ")[2])
+        return
     study = read_study(name)
     with (FOLDER / "results" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -40,6 +45,28 @@ def lines(name: str) -> Iterator[str]:
         cells += [_cell([float(r["value"]) for r in mine if (r["protocol"], _set(r)) == c], c[1]) for c in columns]
         cells += [f"{100 * gains[arm]:+.2f}"] if gains else []
         yield f"| {' | '.join(cells)} |"
+
+
+def _protocol_lines(benchmark: str) -> Iterator[str]:
+    """Backbones by the linear protocol, best first; the value under each protocol with its 95 % interval."""
+    with (FOLDER / "results" / "protocols.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if _set(row) == benchmark]
+    protocols = [p for p in PROTOCOLS if any(row["protocol"] == p for row in rows)]
+    cells = {(row["subject"], row["protocol"]): row for row in rows}
+    sign = -1 if benchmark == "lapa" else 1
+    subjects = sorted({row["subject"] for row in rows}, key=lambda s: sign * float(cells[s, PROTOCOLS[0]]["value"]))
+    digits = DIGITS[benchmark]
+    yield f"| {KEYS[benchmark]} | {' | '.join(protocols)} |"
+    yield f"|{'|'.join([' :-- '] + [' --: '] * len(protocols))}|"
+    for subject in subjects:
+        found = [cells.get((subject, protocol)) for protocol in protocols]
+        texts = [
+            "–"
+            if row is None
+            else f"{float(row['value']):.{digits}f} [{float(row['low']):.{digits}f}, {float(row['high']):.{digits}f}]"
+            for row in found
+        ]
+        yield f"| {subject} | {' | '.join(texts)} |"
 
 
 def _set(row: Row) -> str:

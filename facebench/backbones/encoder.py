@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from facebench.backbones.cost import counted
 from facebench.errors import FacebenchError, UsageError
 from facebench.record import BackboneRecord
 from facebench.types import Features
@@ -64,8 +65,10 @@ def normalise(images: Tensor, *, mean: Sequence[float], std: Sequence[float]) ->
     return (images - shift) / scale
 
 
-def probe(module: nn.Module, forward: Callable[[Tensor], Any], input_size: int, spec: str) -> Any:
-    """What `forward` makes of one grey picture of side `input_size`; the size is tried before any work is done.
+def probe(module: nn.Module, forward: Callable[[Tensor], Any], input_size: int, spec: str) -> tuple[Any, float | None]:
+    """What `forward` makes of one grey picture of side `input_size`, and its 10^9 multiply-adds where they are known.
+
+    The size is tried before any work is done.
 
     Raises:
         UsageError: the model does not take that size.
@@ -75,7 +78,7 @@ def probe(module: nn.Module, forward: Callable[[Tensor], Any], input_size: int, 
     module.eval()
     try:
         with torch.no_grad():
-            return forward(torch.zeros(1, 3, input_size, input_size))
+            return counted(forward, torch.zeros(1, 3, input_size, input_size))
     except Exception as cause:  # each family complains in its own way
         first = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         raise UsageError(f"{spec} does not take an input of {input_size} pixels: {first}") from cause

@@ -55,7 +55,7 @@ def as_backbone(
     sha256, parameters = digest(module.state_dict()), sum(p.numel() for p in module.parameters())
     size = own_size if input_size is None else input_size
     _resize(module, size, own_size, spec)
-    layers, shapes = _layers(module, size, spec)
+    layers, shapes, gmacs = _layers(module, size, spec)
     if size != own_size:
         _require_whole_cells(module, layers, shapes, size, spec)
     found = {
@@ -73,6 +73,7 @@ def as_backbone(
         sha256=sha256,
         parameters=parameters,
         input_size=size,
+        gmacs=gmacs,
         details=found | dict(details or {}),
     )
     maps = intermediates(module, layers)
@@ -96,12 +97,12 @@ def _resize(module: Any, size: int, own_size: int, spec: str) -> None:
         raise UsageError(f"{spec} cannot be set to an input of {size} pixels: {cause}") from cause
 
 
-def _layers(module: Any, size: int, spec: str) -> tuple[tuple[int, ...], list[list[int]]]:
-    """The layers whose maps are taken, and the shape (D, h, w) of each map."""
-    taken = probe(module, lambda x: module.forward_intermediates(x, output_fmt="NCHW")[1], size, spec)
+def _layers(module: Any, size: int, spec: str) -> tuple[tuple[int, ...], list[list[int]], float | None]:
+    """The layers whose maps are taken, the shape (D, h, w) of each map, and the multiply-adds of a picture, 10^9."""
+    taken, gmacs = probe(module, lambda x: module.forward_intermediates(x, output_fmt="NCHW")[1], size, spec)
     sides = [int(m.shape[-1]) for m in check_maps(taken, spec)]
     layers = choose_layers(sides)
-    return layers, [list(taken[i].shape[1:]) for i in layers]
+    return layers, [list(taken[i].shape[1:]) for i in layers], gmacs
 
 
 def _require_whole_cells(module: Any, layers: Sequence[int], shapes: list[list[int]], size: int, spec: str) -> None:

@@ -104,7 +104,8 @@ def _wrap(module: nn.Module, *, spec: str, name: str, input_size: int | None) ->
             module, spec=spec, name=name, weights="module", input_size=input_size, own_size=own_size, mean=mean, std=std
         )
     size = own_size if input_size is None else input_size
-    shapes = [list(m.shape[1:]) for m in check_maps(probe(module, module, size, spec), spec)]
+    made, gmacs = probe(module, module, size, spec)
+    shapes = [list(m.shape[1:]) for m in check_maps(made, spec)]
     details = {"mean": list(mean), "std": list(std), "maps": shapes, "pooling": POOLING, "own_input_size": own_size}
     record = BackboneRecord(
         spec=spec,
@@ -113,6 +114,7 @@ def _wrap(module: nn.Module, *, spec: str, name: str, input_size: int | None) ->
         sha256=digest(module.state_dict()),
         parameters=sum(p.numel() for p in module.parameters()),
         input_size=size,
+        gmacs=gmacs,
         details=details | {"layers": [f"output {i}" for i in range(len(shapes))]},
     )
     return Encoder(

@@ -66,7 +66,7 @@ def open_pixels(rest: str, input_size: int | None) -> Backbone:
         "patch": patch,
     }
     record = BackboneRecord(
-        spec=spec, name=spec, weights="none", sha256=None, parameters=0, input_size=size, details=details
+        spec=spec, name=spec, weights="none", sha256=None, parameters=0, input_size=size, gmacs=0.0, details=details
     )
     return Pixels(record=record, input_size=size, patch=patch)
 

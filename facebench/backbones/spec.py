@@ -4,6 +4,7 @@
     timm:vit_base_patch16_224@random:0     random weights, on purpose
     timm:vit_base_patch16_224@weights.safetensors
     pixels                                 no network
+    keys:farl@checkpoint.pth               a published checkpoint, by its key map
     paco-fr:checkpoint.safetensors
     module:pkg.mod:factory
 
@@ -53,7 +54,8 @@ def _not_a_source(spec: str, known: list[str]) -> UsageError:
         return unknown_name("backbone source", name, known)
     if "/" in spec or spec.endswith((".safetensors", ".pth", ".pt", ".bin")):
         return UsageError(
-            f"backbone {spec!r} has no source; write paco-fr:{spec}, or timm:NAME@{spec} with its timm name"
+            f"backbone {spec!r} has no source; write paco-fr:{spec}, timm:NAME@{spec} with its timm name, "
+            f"or keys:FAMILY@{spec} for a published checkpoint"
         )
     return UsageError(
         f"backbone {spec!r} has no source; write timm:{spec} (timm's pre-trained weights) "

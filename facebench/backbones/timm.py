@@ -90,7 +90,7 @@ def import_timm() -> Any:
 
 
 def build(
-    name: str, *, seed: int = 0, input_size: int | None = None, changes: Mapping[str, int] | None = None
+    name: str, *, seed: int = 0, input_size: int | None = None, changes: Mapping[str, Any] | None = None
 ) -> nn.Module:
     """Model `name` without its classifier, at its own input size, with random weights from `seed`.
 

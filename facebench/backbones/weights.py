@@ -45,8 +45,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Tensors of a safetensors or torch file, by name. Raises `UsageError` (no such file), `FacebenchError`."""
     if not path.is_file():
         raise UsageError(f"weights file {path} does not exist")
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
-    return _unwrap(content, path)
+    return _unwrap(read_content(path), path)
+
+
+def read_content(path: Path) -> Any:
+    """What a safetensors or torch file holds. Raises `FacebenchError`."""
+    return _read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
 
 
 def read_header(path: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The site written down: one folder, addresses inside it relative, nothing fetched from elsewhere.
 
     index.html            leading rows of every benchmark, every model
-    benchmark/NAME.html   the whole table: sorted, filtered, ties, progress over the years
+    benchmark/NAME.html   the whole table: sorted, filtered, ties, quality against cost, progress over the years
     model/NAME.html       one model: scores against the field, parts, curves, what it cost
     compare.html          two models beside each other
     published.html        every published number, with its source and whether it may be ranked

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from facebench.record import Score
-from leaderboard.digits import digits, interval_text, value_text
+from facebench.record import BackboneRecord, Score
+from leaderboard.digits import digits
 from leaderboard.published import PublishedRow
 from leaderboard.safe import printable
 from leaderboard.site import plots, words
 from leaderboard.site.entries import Benchmark, Entry, Group, Model
-from leaderboard.table import Column, column_of
+from leaderboard.site.parts import Cell, cell, parts
+from leaderboard.table import column_of
 
 LEADING = 5
 """Rows of a benchmark on the first page."""
@@ -21,14 +22,11 @@ LEADING = 5
 RIVALS = 6
 """Curves of other models beside a model's own."""
 
-
-@dataclass(frozen=True)
-class Cell:
-    """A number as it is shown: rounded, with its interval, and whole for sorting."""
-
-    text: str
-    interval: str
-    value: float | None
+COSTS: tuple[tuple[str, Callable[[BackboneRecord], float | None]], ...] = (
+    ("GMACs a picture", lambda backbone: backbone.gmacs),
+    ("million weights", lambda backbone: backbone.parameters / 1e6),
+)
+"""What a row may cost, the first that enough rows have."""
 
 
 @dataclass(frozen=True)
@@ -63,31 +61,6 @@ class Place:
     bar: plots.Bar | None
     ticks: tuple[plots.Tick, ...]
     standing: str
-
-
-@dataclass(frozen=True)
-class Part:
-    """The ranking metric on a part of the split, with the field's median there."""
-
-    name: str
-    n: int
-    cell: Cell
-    bar: plots.Bar | None
-    median: float | None
-    median_text: str
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Parts of one kind: `yaw`, or the split's own subsets."""
-
-    title: str
-    parts: tuple[Part, ...]
-
-
-def cell(score: Score | None) -> Cell:
-    """How a score is shown."""
-    return Cell(value_text(score), interval_text(score), None if score is None else score.value)
 
 
 def lines(benchmark: Benchmark) -> dict[str, tuple[Line, ...]]:
@@ -141,7 +114,32 @@ def benchmark_page(benchmark: Benchmark) -> dict[str, Any]:
         "choices": choices(benchmark),
         "citation": _citation(benchmark),
         "progress": _progress(benchmark),
+        "paretos": _paretos(benchmark),
     }
+
+
+def _paretos(benchmark: Benchmark) -> tuple[plots.Pareto, ...]:
+    """Quality against cost of the ranked own rows of each table: multiply-adds where enough have them, or weights."""
+    lower = benchmark.columns[0].direction == "lower"
+    several = sum(group.own for group in benchmark.groups) > 1
+    found = []
+    for group in benchmark.groups:
+        title = group.title if several else ""
+        made = (plots.pareto(_costs(group, of), lower=lower, cost=cost, group=title) for cost, of in COSTS)
+        first = next((each for each in made if each is not None), None)
+        found += [] if first is None else [first]
+    return tuple(found)
+
+
+def _costs(group: Group, of: Callable[[BackboneRecord], float | None]) -> list[tuple[float, float, str]]:
+    """(cost, value, name) of the ranked rows that this machine, or one like it, made."""
+    rows = []
+    for entry in group.ranked:
+        backbone = None if entry.loaded is None else entry.loaded.result.backbone
+        cost = None if backbone is None else of(backbone)
+        if cost is not None and entry.score is not None and entry.score.value is not None:
+            rows.append((cost, entry.score.value, entry.model.name))
+    return rows
 
 
 def _progress(benchmark: Benchmark) -> plots.Progress | None:
@@ -201,40 +199,6 @@ def model_page(
             }
         )
     return {"model": model, "places": places}
-
-
-def parts(group: Group, entry: Entry, headline: Column) -> tuple[Parts, ...]:
-    """The ranking metric by subset, by class and by slice."""
-    kinds: dict[str, list[Score]] = defaultdict(list)
-    for score in entry.scores.values():
-        column = column_of(score)
-        if column.metric != headline.metric or score.key == headline.key:
-            continue
-        sliced, _, part = column.subset.rpartition("+")
-        if headline.subset != "all" and sliced and part == headline.subset:
-            kinds[sliced.partition("=")[0] if "=" in sliced else "subsets"].append(score)
-        elif "+" not in column.subset:
-            kind, equals, _ = column.subset.partition("=")
-            kinds[kind if equals else "subsets" if headline.subset == "all" else "classes"].append(score)
-    made = []
-    for kind, scores in kinds.items():
-        scale = plots.scale_of([*scores, entry.score])
-        made.append(Parts(printable(kind), tuple(_part(score, group, headline, scale) for score in scores)))
-    return tuple(made)
-
-
-def _part(score: Score, group: Group, headline: Column, scale: plots.Scale) -> Part:
-    name = column_of(score).subset
-    name = name.removesuffix(f"+{headline.subset}").partition("=")[2] or name.removesuffix(f"+{headline.subset}")
-    middle = group.medians.get(score.key)
-    return Part(
-        name=printable(name),
-        n=score.n,
-        cell=cell(score),
-        bar=plots.bar(scale, score),
-        median=None if middle is None else scale.at(middle),
-        median_text="" if middle is None else f"{middle:.{digits(score)}f}",
-    )
 
 
 def _standing(group: Group, entry: Entry) -> str:

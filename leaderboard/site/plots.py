@@ -18,6 +18,12 @@ CURVE_END = 10.0
 
 CURVE_STEPS = 100
 
+ENOUGH = 3
+"""Rows with a cost that quality is drawn against cost for."""
+
+MANY = 8
+"""Labels that an axis has room for."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -71,12 +77,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class Dot:
-    """A published number: where it stands, what it is, and whether it was the best of its time."""
+    """A number: where it stands, what it is, whether nothing before it (earlier, cheaper) is as good, and who it is."""
 
     x: float
     y: float
     label: str
     leading: bool
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,26 @@ class Progress:
     best: str
     years: tuple[Tick, ...]
     values: tuple[Tick, ...]
+
+
+@dataclass(frozen=True)
+class Pareto:
+    """Quality against cost: dots in a square of 100, what nothing cheaper beats as a path, ticks of both axes.
+
+    Attributes:
+        front: the path; from the cheapest to the best.
+        costs: ticks to the right, each step a factor.
+        values: ticks upwards.
+        cost: what the cost is, in words.
+        group: which of the page's tables it is of; empty where there is one.
+    """
+
+    dots: tuple[Dot, ...]
+    front: str
+    costs: tuple[Tick, ...]
+    values: tuple[Tick, ...]
+    cost: str
+    group: str = ""
 
 
 def scale_of(scores: Iterable[Score | None]) -> Scale:
@@ -179,6 +206,42 @@ def progress(numbers: Iterable[tuple[int, float, str]], *, lower: bool) -> Progr
     shown = years if len(years) <= 8 else range(years[0] + years[0] % 2, years[-1] + 1, 2)
     labels = tuple(Tick(across.at(year), str(year)) for year in shown)
     return Progress(tuple(dots), f"{path}H100", labels, ticks(up))
+
+
+def pareto(rows: Iterable[tuple[float, float, str]], *, lower: bool, cost: str, group: str = "") -> Pareto | None:
+    """Rows (cost, value, name) against their cost; None where fewer than `ENOUGH` have one, or all have the same.
+
+    Costs lie on a logarithmic axis. A row is of the front where no row of the same cost or less is as good.
+
+    Args:
+        rows: of one table, whose numbers may be compared.
+        lower: whether smaller values are better.
+        cost: what the cost is, in words.
+        group: which of the page's tables it is.
+    """
+    ordered = sorted((row for row in rows if row[0] > 0), key=lambda row: (row[0], row[1] if lower else -row[1]))
+    if len(ordered) < ENOUGH or ordered[0][0] == ordered[-1][0]:
+        return None
+    across, up = _roomy([math.log10(row[0]) for row in ordered]), _roomy([value for _, value, _ in ordered])
+    dots, path, best = [], "", math.inf if lower else -math.inf
+    for spent, value, name in ordered:
+        leading = value < best if lower else value > best
+        x, y = across.at(math.log10(spent)), round(100 - up.at(value), 2)
+        dots.append(Dot(x, y, f"{name}: {value:.4g} at {spent:.3g} {cost}", leading, name))
+        if leading:
+            best, path = value, f"{path}H{x:g}V{y:g}" if path else f"M{x:g} {y:g}"
+    return Pareto(tuple(dots), f"{path}H100", factors(across), ticks(up), cost, group)
+
+
+def factors(scale: Scale) -> tuple[Tick, ...]:
+    """Round numbers inside a scale of decimal logarithms: 1, 2, 5, 10, ...; powers of ten where those are many."""
+    powers = range(math.floor(scale.low), math.ceil(scale.high) + 1)
+    for steps in ((1, 2, 5), (1,)):
+        found = [step * 10.0**power for power in powers for step in steps]
+        inside = [value for value in found if scale.low <= math.log10(value) <= scale.high]
+        if len(inside) <= MANY:
+            break
+    return tuple(Tick(scale.at(math.log10(value)), f"{value:g}") for value in inside)
 
 
 def _roomy(values: Sequence[float]) -> Scale:

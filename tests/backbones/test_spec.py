@@ -34,7 +34,7 @@ def test_a_source_nearly_right_is_suggested(spec: str, near: str) -> None:
 
 
 def test_an_unknown_source_lists_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="known: module, paco-fr, pixels, timm"):
+    with pytest.raises(UsageError, match="known: keys, module, paco-fr, pixels, timm"):
         open_backbone("qqq:x", REGISTRY)
 
 
