@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "datasets": LEAVES | {"geometry", "images"},
     "backbones": LEAVES | {"torchvision_cure"},
     "framing": LEAVES | {"geometry", "images"},
+    "fan": LEAVES | {"framing"},
     "views": LEAVES | {"geometry", "images", "framing"},
     "latency": {"record"},
     "features": LEAVES | {"geometry", "images", "framing", "backbones", "batches", "feature_cache", "latency"},
@@ -53,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "synth": LEAVES
     | {"geometry", "datasets", "images", "slices", "staging", "journal"},  # journal: where the cache lies
     "leaderboard": {"errors", "record", "registry", "stats", "ranks", "stored", "shapes", "agreement"},
-    "pretrain": LEAVES | {"geometry", "images", "ordered", "staging", "torchvision_cure"},
+    "pretrain": LEAVES | {"geometry", "images", "ordered", "staging", "torchvision_cure", "fan"},
 }
 
 # Who may import what stands at the end of every arrow.

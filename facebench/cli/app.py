@@ -19,6 +19,7 @@ from facebench.cli import (
     listing,
     paper,
     power,
+    predict,
     pretrain,
     run,
     score,
@@ -60,6 +61,7 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("score")(score.score)
+app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
 app.command("gate")(gate.gate)
 app.command("pin")(gate.pin)

@@ -1,22 +1,14 @@
-"""Faces and 68 landmarks by the library face-alignment (Bulat and Tzimiropoulos): SFD boxes, 2D-FAN points.
-
-The library fetches its weights by itself when they are missing. That is not wanted here: the files are looked for
-first, where the library keeps them, and nothing of it is begun without them.
-"""
+"""Faces and 68 landmarks by the library face-alignment (Bulat and Tzimiropoulos): SFD boxes, 2D-FAN points."""
 
 from __future__ import annotations
 
 import threading
 import warnings
-from pathlib import Path
 from typing import Any
 
-from facebench.errors import DataError, UsageError
+from facebench.fan import open_library
 from facebench.shapes import ByteArray
 from pretrain.prepare.faces import Face
-
-WEIGHTS = ("s3fd-619a316812.pth", "2DFAN4-11f355bf06.pth.tar")
-"""Files that the library (1.4 and 1.5) asks for: the detector's and the landmarks'."""
 
 
 class Detector:
@@ -29,13 +21,7 @@ class Detector:
             UsageError: the library is not installed.
             DataError: its weights are not on this machine.
         """
-        try:
-            import face_alignment
-        except ImportError as cause:
-            raise UsageError("--detect needs the library face-alignment: pip install 'facebench[detect]'") from cause
-        check_weights()
-        kind = face_alignment.LandmarksType.TWO_D
-        self._network: Any = face_alignment.FaceAlignment(kind, device=device, compile=False)
+        self._network: Any = open_library(device, "--detect", "give faces in sidecars or with --faces")
         self._lock = threading.Lock()
 
     def faces(self, image: ByteArray) -> tuple[Face, ...]:
@@ -46,23 +32,4 @@ class Detector:
         return tuple(
             Face((float(x0), float(y0), float(x1), float(y1)), known.astype("float64"), float(score))
             for known, (x0, y0, x1, y1, score) in zip(points or (), boxes if points else (), strict=True)
-        )
-
-
-def weights_folder() -> Path:
-    """Where the library keeps its weights: the checkpoints of torch.hub (TORCH_HOME)."""
-    import torch
-
-    return Path(torch.hub.get_dir()) / "checkpoints"
-
-
-def check_weights() -> None:
-    """Raise `DataError` where a file of weights is missing, with its name and place."""
-    folder = weights_folder()
-    missing = [name for name in WEIGHTS if not (folder / name).is_file()]
-    if missing:
-        raise DataError(
-            f"--detect needs the weights of face-alignment, and {' and '.join(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} not in {folder}; copy them there (nothing is downloaded), or give "
-            "faces in sidecars or with --faces"
         )

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from facebench.errors import DataError, UsageError
+from facebench.fan import WEIGHTS
 from pretrain.prepare.crops import Maker
-from pretrain.prepare.detect import WEIGHTS, Detector
+from pretrain.prepare.detect import Detector
 from pretrain.prepare.items import Item, Span
 from tests.drawn_faces import draw
 from tests.pretrain.made_sources import SMALL, box_of, png
