@@ -173,8 +173,7 @@ def _record(
         seeds=job.seeds,
         settings={**settings, **_basis(job), "box": str(job.seen or job.framing), "input_size": job.framing.size},
         timing=timing,
-        latency=latency,
     )
-    full = save(result, measured, job.folder / "result.json")
+    full = save(result.model_copy(update={"latency": latency}), measured, job.folder / "result.json")
     Journal.of(job.key).drop()
     return full

@@ -22,7 +22,6 @@ from facebench.record import (
     BackboneRecord,
     Counts,
     DatasetRecord,
-    LatencyRecord,
     PredictionsRecord,
     Result,
     SamplesRecord,
@@ -175,7 +174,6 @@ def build_result(
     seeds: Sequence[int] = (),
     settings: Mapping[str, Any] | None = None,
     timing: Mapping[str, float] | None = None,
-    latency: LatencyRecord | None = None,
     warnings: Sequence[str] = (),
 ) -> Result:
     """The record of one measured split.
@@ -195,7 +193,6 @@ def build_result(
         seeds: of the heads.
         settings: every further choice.
         timing: seconds by stage.
-        latency: of the backbone.
         warnings: what a reader of the row must be told.
     """
     split, subset = dataset.select(split)
@@ -228,7 +225,6 @@ def build_result(
         settings={**defaults, **(settings or {})},
         environment=describe_environment(),
         timing=dict(timing or {}),
-        latency=latency,
         warnings=(*warnings, *_doubts(split, len(samples), size, synthetic=synthetic), *_wide(scores)),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from facebench.record import BackboneRecord, Score
+from facebench.record import Score
 from leaderboard.digits import digits
 from leaderboard.published import PublishedRow
 from leaderboard.safe import printable
 from leaderboard.site import plots, words
+from leaderboard.site.costs import paretos
 from leaderboard.site.entries import Benchmark, Entry, Group, Model
 from leaderboard.site.parts import Cell, cell, parts
 from leaderboard.table import column_of
@@ -21,12 +22,6 @@ LEADING = 5
 
 RIVALS = 6
 """Curves of other models beside a model's own."""
-
-COSTS: tuple[tuple[str, Callable[[BackboneRecord], float | None]], ...] = (
-    ("GMACs a picture", lambda backbone: backbone.gmacs),
-    ("million weights", lambda backbone: backbone.parameters / 1e6),
-)
-"""What a row may cost, the first that enough rows have."""
 
 
 @dataclass(frozen=True)
@@ -114,32 +109,8 @@ def benchmark_page(benchmark: Benchmark) -> dict[str, Any]:
         "choices": choices(benchmark),
         "citation": _citation(benchmark),
         "progress": _progress(benchmark),
-        "paretos": _paretos(benchmark),
+        "paretos": paretos(benchmark),
     }
-
-
-def _paretos(benchmark: Benchmark) -> tuple[plots.Pareto, ...]:
-    """Quality against cost of the ranked own rows of each table: multiply-adds where enough have them, or weights."""
-    lower = benchmark.columns[0].direction == "lower"
-    several = sum(group.own for group in benchmark.groups) > 1
-    found = []
-    for group in benchmark.groups:
-        title = group.title if several else ""
-        made = (plots.pareto(_costs(group, of), lower=lower, cost=cost, group=title) for cost, of in COSTS)
-        first = next((each for each in made if each is not None), None)
-        found += [] if first is None else [first]
-    return tuple(found)
-
-
-def _costs(group: Group, of: Callable[[BackboneRecord], float | None]) -> list[tuple[float, float, str]]:
-    """(cost, value, name) of the ranked rows that this machine, or one like it, made."""
-    rows = []
-    for entry in group.ranked:
-        backbone = None if entry.loaded is None else entry.loaded.result.backbone
-        cost = None if backbone is None else of(backbone)
-        if cost is not None and entry.score is not None and entry.score.value is not None:
-            rows.append((cost, entry.score.value, entry.model.name))
-    return rows
 
 
 def _progress(benchmark: Benchmark) -> plots.Progress | None:
