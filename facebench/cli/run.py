@@ -41,17 +41,26 @@ Protocols: TypeAlias = Annotated[
     typer.Option("--protocol", help="How much of the backbone may learn; linear when not named; may be repeated."),
 ]
 
+Views: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KIND@N", help="See the test pictures otherwise: blur@3, jitter@5, ...; may be repeated."),
+]
+Labels: TypeAlias = Annotated[
+    str, typer.Option(metavar="PERCENTS", help="Shares of the training labels, nested: 1,5,10,100.")
+]
+Backbones: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-b",
+        "--backbone",
+        help="timm:NAME, timm:NAME@FILE, timm:NAME@random:SEED, keys:FAMILY@FILE, pixels, module:..., paco-fr:FILE.",
+    ),
+]
+
 
 def run(
     context: typer.Context,
-    backbone: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-b",
-            "--backbone",
-            help="timm:NAME, timm:NAME@FILE, timm:NAME@random:SEED, pixels, module:..., paco-fr:FILE.",
-        ),
-    ] = None,
+    backbone: Backbones = None,
     benchmark: Annotated[
         list[str] | None, typer.Option("-e", "--benchmark", help="wflw, 300w, lapa, now, ...; may be repeated.")
     ] = None,
@@ -72,14 +81,9 @@ def run(
     batch: Annotated[
         int | None, typer.Option(min=1, help="Batch size to begin with; shrinks when memory runs out.")
     ] = None,
-    labels: Annotated[
-        str, typer.Option(metavar="PERCENTS", help="Shares of the training labels, nested: 1,5,10,100.")
-    ] = "100",
+    view: Views = None,
+    labels: Labels = "100",
     subset: Annotated[int, typer.Option(min=0, help="Which nested subset of the labels.")] = 0,
-    view: Annotated[
-        list[str] | None,
-        typer.Option(metavar="KIND@N", help="See the test pictures otherwise: blur@3, jitter@5, ...; may be repeated."),
-    ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds of the heads, such as 0,1,2.")] = "0",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     policy: Annotated[Policy, typer.Option(help="Take finished rows, or make them again.")] = Policy.ONLY_MISSING,
