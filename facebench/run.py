@@ -33,6 +33,10 @@ from facebench.types import Sample
 __all__ = ["Plan", "Planned", "Request", "Watch", "plan", "run"]
 
 
+TOLD_EPOCHS = 5
+"""Of a training, every so many epochs are told."""
+
+
 @dataclass(frozen=True)
 class Watch:
     """Who is told what happens; every callback may be left out.
@@ -96,7 +100,8 @@ def _run_job(job: Job, plan: Plan, watch: Watch) -> Result:
         return extractor.shards(samples, f"{job.dataset.name}/{name}")
 
     def told(epoch: int, score: float) -> None:
-        watch.note(f"{job.dataset.name}: {job.subject}: epoch {epoch}: {score:.4g} on val")
+        if epoch % TOLD_EPOCHS == 0:
+            watch.note(f"{job.dataset.name}: {job.subject}: epoch {epoch}: {score:.4g} on val")
 
     heads = plan.device if plan.device.startswith("cuda") else "cpu"  # float64, which MPS has not
     setting = Setting(
@@ -114,9 +119,11 @@ def _run_job(job: Job, plan: Plan, watch: Watch) -> Result:
         "features": "none" if job.protocol.READS == "crops" else "streamed" if extractor.streamed else "cached",
         **probe.chosen,
     }
-    return _record(
+    result = _record(
         job, measured, settings=settings, timing=clock.seconds, subject=job.subject, latency=extractor.latency()
     )
+    setting.state.unlink(missing_ok=True)  # five times the weights, and the row is done
+    return result
 
 
 def _through(job: Job, fitted: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -81,18 +82,15 @@ class TunedProbe:
             yield self.restore(one, sample, self.framing)
 
 
-class laid_in:  # noqa: N801  (a context, read as a verb)
+@contextmanager
+def laid_in(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
     """Weights in a module while the context is open; its own are put back at the end."""
-
-    def __init__(self, module: nn.Module, weights: Mapping[str, Tensor]) -> None:
-        self.module, self.weights = module, weights
-
-    def __enter__(self) -> None:
-        self.own = {name: value.clone() for name, value in self.module.state_dict().items()}
-        self.module.load_state_dict(self.weights)
-
-    def __exit__(self, *_: object) -> None:
-        self.module.load_state_dict(self.own)
+    own = {name: value.clone() for name, value in module.state_dict().items()}
+    module.load_state_dict(weights)
+    try:
+        yield
+    finally:
+        module.load_state_dict(own)
 
 
 def fit(setting: Setting) -> Probe:

@@ -48,6 +48,7 @@ def test_a_tuned_vit_is_scored_and_the_module_is_put_back(tmp_path, short):
     assert len(tuned.settings["curve"]) == tuned.settings["epochs"] == 2
     assert tuned.settings["recipe"]["batch"] == 8
     assert tuned.counts.complete
+    assert not list((tmp_path / "runs").rglob("training.pt")), "the row is done"
     assert planned.rows[1].pictures == tuned_pictures(planned.rows[1].job)
 
 
