@@ -1,7 +1,10 @@
 """The `finetune` protocol: the whole backbone learns, under a UPerNet head, by FaRL's recipe; val chooses the epoch.
 
-What published face numbers are made with. The recipe and what of it is ours stand in `facebench.tuning.recipe`. The
-network is trained in place and put back afterwards, so the same backbone can go on to the next benchmark.
+What published face numbers are made with: maps of four depths, a feature pyramid, a UPerNet head (`tuning.network`); a
+running mean of the weights is judged on val after each epoch, the best epoch is kept, and a training that was stopped
+goes on and, on a CPU, ends in the same bits (`tuning.engine`). The recipe, and what of it is ours, is in
+`tuning.recipe`. The network is trained in place and put back afterwards, so the same backbone can go on to the next
+benchmark.
 """
 
 from __future__ import annotations
