@@ -32,7 +32,7 @@ ROUNDS = 12
 def main() -> None:
     options = parsed()
     torch.set_num_threads(1)
-    config = read_config(options.config, [*options.changes, f"data.shards={options.shards}", "run.output=-",
+    config = read_config(options.config, [*options.changes, f"data.shards={options.shards}", "run.output=unused",
                                           f"data.workers={options.workers}"])  # fmt: skip
     shards = Shards.open(options.shards)
     fed, held = steps(config, shards)

@@ -106,7 +106,8 @@ def agreements(loaded: Sequence[Loaded], things: Registry, *, seed: int = 0, res
     for rows_by_signature in boards.values():
         compared += _on_board(_named(rows_by_signature), things, left_out, seed=seed, resamples=resamples)
     if not compared:
-        said = "; ".join(left_out) or "no record of a backbone"
+        more = f"; and {len(left_out) - 2} more" if len(left_out) > 2 else ""
+        said = "; ".join(left_out[:2]) + more or "no record of a backbone"
         raise NotComparable(f"no {LEAST} backbones were run under two protocols on one benchmark: {said}")
     return Found(tuple(compared), tuple(left_out))
 

@@ -31,11 +31,12 @@ class Seen:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """Subjects of one benchmark under one protocol, in the order of their plain scores."""
+    """Subjects of one benchmark under one protocol and one share of the labels, in the order of their plain scores."""
 
     dataset: str
     split: str
     protocol: str
+    labels: str
     column: Column
     digits: int
     views: tuple[str, ...]
@@ -96,9 +97,9 @@ def _table(results: Sequence[Result]) -> Sensitivity:
             loss = 100 * mean(sign * (value - plain) / plain for value in values.values())
         rows.append(Seen(subject, plain, values, loss))
     rows.sort(key=lambda row: (row.plain is None, sign * (row.plain or 0.0), row.subject))
-    about = results[0].dataset
+    about, labels = results[0].dataset, parse_signature(results[0].signature).get("labels", "100")
     return Sensitivity(
-        about.name, about.split, results[0].protocol, column_of(score), digits(score), views, tuple(rows)
+        about.name, about.split, results[0].protocol, labels, column_of(score), digits(score), views, tuple(rows)
     )
 
 

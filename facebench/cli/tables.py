@@ -112,5 +112,6 @@ def print_views(results: Iterable[Result]) -> None:
         sys.stdout.write("\n")
         header = ("subject", "plain", *table.views, "worse by %")
         rows = [[printable(text) for text in row] for row in cells(table)]
-        where = printable(f"{table.dataset} {table.split}, {table.protocol}")
+        labels = "" if table.labels == "100" else f", labels:{table.labels}"
+        where = printable(f"{table.dataset} {table.split}, {table.protocol}{labels}")
         print_grid(header, rows, title=f"{where}: {column_title(table.column)} by view")
