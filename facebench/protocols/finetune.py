@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,6 +39,7 @@ NAME = "finetune.v1"
 
 READS: Literal["features", "crops"] = "crops"
 TASKS = ("landmarks", "parsing")
+MOST_WORKERS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +74,7 @@ class TunedProbe:
         """What makes the prediction for each crop of `shard`."""
         import torch
 
+        from facebench.tuning.engine import laid_in
         from facebench.tuning.pictures import as_input
 
         if not shard.samples:
@@ -83,17 +85,6 @@ class TunedProbe:
             scores = torch.cat([self.network(as_input(part, self.device)).cpu() for part in parts])
         for sample, one in zip(shard.samples, scores, strict=True):
             yield self.restore(one, sample, self.framing)
-
-
-@contextmanager
-def laid_in(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Weights in a module while the context is open; its own are put back at the end."""
-    own = {name: value.clone() for name, value in module.state_dict().items()}
-    module.load_state_dict(weights)
-    try:
-        yield
-    finally:
-        module.load_state_dict(own)
 
 
 def fit(setting: Setting) -> Probe:
@@ -126,7 +117,7 @@ def fit(setting: Setting) -> Probe:
         course = tune(
             network, lambda epoch: replace(shown, epoch=epoch), replace(shown, samples=setting.val, augment=None),
             task_of(task, recipe), recipe, state=setting.state, identity=hashlib.sha256(identity.encode()).hexdigest(),
-            seed=setting.seed, device=setting.device, told=setting.told,
+            seed=setting.seed, device=setting.device, workers=_workers(setting.device), told=setting.told,
         )  # fmt: skip
     finally:
         encoder.module.load_state_dict(before)
@@ -139,6 +130,11 @@ def require_trainable(backbone: Any) -> None:
     if not hasattr(backbone, "encode") or not any(p.requires_grad for p in backbone.module.parameters()):
         spec = backbone.record.spec
         raise UsageError(f"{spec} has no weights that could be fine-tuned; judge it by another protocol")
+
+
+def _workers(device: str) -> int:
+    """Processes that read pictures: none beside a network that needs the processor itself."""
+    return 0 if device == "cpu" else min(MOST_WORKERS, os.cpu_count() or 1)
 
 
 def task_of(name: str, recipe: Recipe) -> Task:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,17 +148,23 @@ def _follow(mean: dict[str, Tensor], network: nn.Module, momentum: float) -> Non
             mean[name].copy_(value)
 
 
+@contextmanager
+def laid_in(module: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Weights in a module while the context is open; its own are put back at the end."""
+    own = {name: value.clone() for name, value in module.state_dict().items()}
+    module.load_state_dict(weights)
+    try:
+        yield
+    finally:
+        module.load_state_dict(own)
+
+
 def _score(
     network: nn.Module, mean: dict[str, Tensor], val: Pictures, task: Task, recipe: Recipe, device: str
 ) -> float:
-    own = {name: value.clone() for name, value in network.state_dict().items()}
-    network.load_state_dict(mean)
-    network.eval()
-    with torch.no_grad():
-        made = ((network(as_input(x, device)), y.to(device)) for x, y in batches(val, recipe.batch))
-        score = task.judge(made)
-    network.load_state_dict(own)
-    return score
+    with laid_in(network, mean), torch.no_grad():
+        network.eval()
+        return task.judge((network(as_input(x, device)), y.to(device)) for x, y in batches(val, recipe.batch))
 
 
 def seed_of(seed: int, epoch: int) -> int:

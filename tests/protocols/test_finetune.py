@@ -17,6 +17,7 @@ from facebench.registry import Registry
 from facebench.run import Request, plan, run
 from facebench.sample_table import read_table
 from facebench.tuning import recipe
+from facebench.tuning.engine import laid_in
 from tests.drawn_faces import write_300w, write_lapa
 
 TINY = "timm:test_vit@random:0"
@@ -81,7 +82,7 @@ def test_laid_in_weights_leave_when_the_context_does():
     module = encoder.module
     own = {name: value.clone() for name, value in module.state_dict().items()}
     other = {name: value + 1 for name, value in own.items()}
-    with finetune.laid_in(module, other):
+    with laid_in(module, other):
         assert all((value == other[name]).all() for name, value in module.state_dict().items())
     assert all((value == own[name]).all() for name, value in module.state_dict().items())
 
