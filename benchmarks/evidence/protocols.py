@@ -1,11 +1,12 @@
 """Eight small backbones under every protocol on the embedded faces, and how far the protocols agree.
 
-    python -m benchmarks.evidence.protocols --simmim RUN/encoders/LAST.safetensors [-o RUNS]
+    python -m benchmarks.evidence.protocols --simmim ENCODER.safetensors [--finetune] [-o RUNS]
 
 Rows: pixels; random ViT, ConvNeXt, ResNet and PVT v2 (timm has no Swin of at most 6 million parameters); the encoders
 that ship, PaCo-FR and MAE; a SimMIM encoder of the same training (`longer.yaml`, whose file is named here). All at 96
-pixels. The ViTs are fine-tuned too, but for NoW. Only the frozen protocols compare all eight. What `facebench run` made
-before is taken as it is, so the command goes on where it was stopped; it writes `results/protocols.csv`.
+pixels. With `--finetune` the four ViTs are fine-tuned too, but for NoW: some five minutes each on a quiet core. What
+`facebench run` made before is taken as it is, so the command goes on where it was stopped; it writes
+`results/protocols.csv`.
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ COLUMNS = ("protocol", "subject", "key", "value", "low", "high", "unit")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--simmim", type=Path, required=True)
+    parser.add_argument("--finetune", action="store_true")
     parser.add_argument("-o", "--output", type=Path, default=Path("runs-protocols"))
     options = parser.parse_args()
     vits = (*VITS, f"paco-fr:{options.simmim}")
     _run(options.output, (*OTHERS, *vits), FROZEN, ("wflw", "lapa", "now"))
-    _run(options.output, vits, ("finetune",), ("wflw", "lapa"))
+    if options.finetune:
+        _run(options.output, vits, ("finetune",), ("wflw", "lapa"))
     results = read_results(options.output)
     with (FOLDER / "results" / "protocols.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -56,7 +59,7 @@ def _run(output: Path, backbones: tuple[str, ...], protocols: tuple[str, ...], b
 def _row(result: Result) -> tuple[str, ...]:
     score = next(score for score in result.scores if score.headline)
     low, high = score.interval or ("", "")
-    name = "SimMIM" if result.subject.startswith(("encoder", "step")) else result.subject
+    name = "small-simmim" if result.subject.startswith("simmim ") else result.subject
     return (result.protocol, name, score.key, repr(score.value), repr(low), repr(high), score.unit)
 
 
