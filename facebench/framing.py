@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from facebench.errors import DataError
 from facebench.images import image_size, read_image
 from facebench.shapes import Box, ByteArray
@@ -69,20 +67,8 @@ class Framing:
             raise DataError(f"{sample.id}: {cause}") from cause
 
     def label_crop(self, sample: Sample, height: int, width: int) -> Crop:
-        """The crop of `sample` in pixels of its label map (H, W).
-
-        A label map may be stored at another size than its picture (CelebAMask-HQ: 512 and 1024). Both show the same
-        square, so pixels of one are carried to pixels of the other edge to edge.
-        """
-        from facebench.geometry.crop import Crop
-
-        crop, size = self.crop(sample), image_size(sample.image)
-        if size == (width, height):
-            return crop
-        scale = np.array([width / size[0], height / size[1]])
-        matrix = crop.matrix * scale[:, None]
-        matrix[:, 2] += (scale - 1) / 2
-        return Crop(matrix, crop.size)
+        """The crop of `sample` in pixels of its label map (H, W)."""
+        return self.crop(sample).on_labels(image_size(sample.image), (width, height))
 
 
 def _landmark_box(sample: Sample) -> Box:

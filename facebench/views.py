@@ -30,7 +30,7 @@ import numpy as np
 
 from facebench.errors import UsageError, unknown_name
 from facebench.framing import Framing
-from facebench.geometry.crop import Crop
+from facebench.geometry.crop import Crop, about_centre
 from facebench.images import read_image
 from facebench.shapes import AnyArray, ByteArray
 from facebench.types import Sample
@@ -107,7 +107,8 @@ class ViewedFraming(Framing):
             zoom = part
         else:
             angle = math.radians(TURNS[int(self.view.amount) - 1]) * rng.uniform(-1, 1)
-        return moved(crop, angle=angle, zoom=zoom, shift=shift)
+        motion = about_centre(crop.size, angle=angle, zoom=zoom, shift=shift)
+        return Crop(crop.matrix @ motion, crop.size)
 
     def show(self, sample: Sample) -> ByteArray:
         """The crop (S, S, 3) uint8 of `sample` as the view shows it. Raises `DataError`."""
@@ -117,15 +118,6 @@ class ViewedFraming(Framing):
         change = CHANGES[self.view.kind]
         made = change(shown.astype(np.float32) / 255, int(self.view.amount) - 1, self.view.draws(sample))
         return np.asarray(np.clip(np.rint(made * 255), 0, 255), dtype=np.uint8)
-
-
-def moved(crop: Crop, *, angle: float, zoom: float, shift: AnyArray) -> Crop:
-    """`crop` turned by `angle` (radians) and `zoom` times as large about its centre, then moved by `shift` pixels."""
-    c, s, centre = zoom * math.cos(angle), zoom * math.sin(angle), (crop.size - 1) / 2
-    linear = np.array([[c, -s], [s, c]])
-    motion = np.eye(3)
-    motion[:2, :2], motion[:2, 2] = linear, centre + shift - linear @ (centre, centre)
-    return Crop(crop.matrix @ motion, crop.size)
 
 
 def _blur(image: AnyArray, strength: int, rng: np.random.Generator) -> AnyArray:

@@ -67,6 +67,19 @@ class Crop:
         """Picture pixels (..., 2) to crop pixels (..., 2)."""
         return np.asarray((points - self.matrix[:, 2]) @ np.linalg.inv(self.matrix[:, :2]).T)
 
+    def on_labels(self, picture: tuple[int, int], labels: tuple[int, int]) -> Crop:
+        """The same square in pixels of a label map; both (width, height).
+
+        A label map may be stored at another size than its picture (CelebAMask-HQ: 512 and 1024). Both show the same
+        square, so pixels of one are carried to pixels of the other edge to edge.
+        """
+        if picture == labels:
+            return self
+        scale = np.array(labels) / np.array(picture)
+        matrix = self.matrix * scale[:, None]
+        matrix[:, 2] += (scale - 1) / 2
+        return Crop(matrix, self.size)
+
     def warp_labels(self, labels: ByteArray, grid: int) -> ByteArray:
         """A stored label map (H, W) as a (grid, grid) map over the crop: the class at each cell's centre.
 
@@ -117,6 +130,15 @@ class Crop:
             place = row[0] * x + row[1] * y + row[2]
             inside &= (place >= low) & (place <= high)
         return inside
+
+
+def about_centre(size: int, *, angle: float, zoom: float, shift: FloatArray) -> FloatArray:
+    """(3, 3) motion of a crop of side `size`: turned (radians), zoomed about the centre, moved by `shift` pixels."""
+    c, s, centre = zoom * math.cos(angle), zoom * math.sin(angle), (size - 1) / 2
+    linear = np.array([[c, -s], [s, c]])
+    motion = np.eye(3)
+    motion[:2, :2], motion[:2, 2] = linear, centre + shift - linear @ (centre, centre)
+    return motion
 
 
 def oversampling(scale: float, size: int) -> int:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from facebench.framing import Framing
-from facebench.geometry.crop import Crop
+from facebench.geometry.crop import Crop, about_centre
 from facebench.images import image_size, read_image
 from facebench.shapes import AnyArray, ByteArray, FloatArray
 from facebench.tuning.recipe import Augment
@@ -66,11 +66,7 @@ def motion(augment: Augment, size: int, rng: np.random.Generator) -> FloatArray:
     drawn = rng.standard_normal(2) if augment.gaussian else rng.uniform(-1, 1, 2)
     angle, zoom = augment.turn * drawn[0], math.exp(augment.zoom * drawn[1])
     shift = augment.shift * rng.uniform(-1, 1, 2) * size
-    c, s, centre = zoom * math.cos(angle), zoom * math.sin(angle), (size - 1) / 2
-    linear = np.array([[c, -s], [s, c]])
-    moved = np.eye(3)
-    moved[:2, :2], moved[:2, 2] = linear, centre + shift - linear @ (centre, centre)
-    return moved
+    return about_centre(size, angle=angle, zoom=zoom, shift=shift)
 
 
 def recoloured(image: ByteArray, augment: Augment, rng: np.random.Generator) -> ByteArray:
@@ -107,11 +103,7 @@ def crop_labels(sample: Sample, crop: Crop) -> ByteArray:
     assert isinstance(sample.target, LabelMap), sample.id
     labels = sample.target.read()
     height, width = labels.shape
-    across, down = image_size(sample.image)
-    scale = np.array([width / across, height / down])
-    matrix = crop.matrix * scale[:, None]
-    matrix[:, 2] += (scale - 1) / 2
-    return Crop(matrix, crop.size).warp_labels(labels, crop.size)
+    return crop.on_labels(image_size(sample.image), (width, height)).warp_labels(labels, crop.size)
 
 
 def as_input(images: Tensor, device: str) -> Tensor:
