@@ -15,6 +15,7 @@ import numpy as np
 from facebench.errors import DataError
 from facebench.metric import Columns, Metric
 from facebench.record import Result, read_results, record_files
+from facebench.registry import Registry
 from facebench.sample_table import SampleTable, read_table
 from facebench.shapes import BoolArray, IntArray
 
@@ -128,3 +129,19 @@ def cell_of(key: str, metrics: Sequence[Metric], whole: str, subsets: Mapping[st
     if metric is not None and (subset in subsets or subset == whole):
         return Cell(key, metric, subsets.get(subset, everyone))
     raise DataError(f"{key} is no score of this table; its subsets are {', '.join(sorted(subsets)) or 'none'}")
+
+
+def joined_on(stored: Sequence[Stored], things: Registry, key: str) -> tuple[Joined, Cell]:
+    """The samples that all of `stored` scored, and the metric and samples of the score `key`.
+
+    The results are of one data set and evaluator.
+
+    Raises:
+        DataError: no sample in common, or no such score.
+        UsageError: nobody knows the data set or the evaluator.
+    """
+    first = stored[0].result
+    dataset = things.get("datasets", first.dataset.name)
+    metrics = things.get("evaluators", first.evaluator).metrics(dataset)
+    joined = join([each.table for each in stored])
+    return joined, cell_of(key, metrics, dataset.whole, joined.subsets, len(joined.ids))

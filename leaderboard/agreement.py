@@ -21,7 +21,7 @@ from facebench.record import parse_signature
 from facebench.registry import Registry
 from facebench.shapes import FloatArray
 from facebench.stats import RESAMPLES
-from facebench.stored import cell_of, join, read_stored
+from facebench.stored import joined_on, read_stored
 from leaderboard.load import Loaded
 from leaderboard.rank import headline, is_floor
 
@@ -156,12 +156,8 @@ def _read(used: Sequence[tuple[str, str]], rows: Rows, things: Registry) -> tupl
     """The board of these (protocol, backbone), on the samples that all of them scored, and what it is ranked by."""
     stored = [read_stored(rows[name][who].file, rows[name][who].result) for name, who in used]
     result = stored[0].result
-    dataset = things.get("datasets", result.dataset.name)
-    metrics = things.get("evaluators", result.evaluator).metrics(dataset)
-    joined = join([each.table for each in stored])
-    key = headline(result).key
-    cell = cell_of(key, metrics, dataset.whole, joined.subsets, len(joined.ids))
-    return Board(cell.metric, joined.columns, joined.clusters, cell.mask), key
+    joined, cell = joined_on(stored, things, headline(result).key)
+    return Board(cell.metric, joined.columns, joined.clusters, cell.mask), cell.key
 
 
 def _who(each: Loaded) -> str:

@@ -18,7 +18,7 @@ from facebench.errors import DataError, UsageError
 from facebench.ranks import Placing, placings
 from facebench.record import Score
 from facebench.registry import Registry
-from facebench.stored import Stored, cell_of, join, read_stored
+from facebench.stored import Stored, joined_on, read_stored
 from leaderboard.load import Loaded
 from leaderboard.rank import Group, headline, rank
 from leaderboard.table import Place, Table, tables_of
@@ -59,13 +59,8 @@ def by_intervals(scores: Sequence[Score]) -> tuple[Place, ...]:
 
 def by_samples(stored: Sequence[Stored]) -> tuple[Place, ...] | None:
     """Places of ranked results, best first; None where they do not share their samples or nobody knows the metric."""
-    result = stored[0].result
     try:
-        registry = Registry()
-        dataset = registry.get("datasets", result.dataset.name)
-        metrics = registry.get("evaluators", result.evaluator).metrics(dataset)
-        joined = join([each.table for each in stored])
-        cell = cell_of(headline(result).key, metrics, dataset.whole, joined.subsets, len(joined.ids))
+        joined, cell = joined_on(stored, Registry(), headline(stored[0].result).key)
     except (DataError, UsageError):
         return None
     if joined.left_out:

@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "agreement": {"errors", "shapes", "metric", "confidence", "ranks"},
     "audit": {"errors", "shapes", "metric", "resampling"},
     "planning": {"errors", "shapes", "metric", "confidence", "stats", "paired"},
-    "stored": {"errors", "shapes", "metric", "record", "sample_table"},
+    "stored": {"errors", "shapes", "metric", "record", "registry", "sample_table"},
     "geometry": LEAVES,
     "metrics": LEAVES | {"geometry"},
     "datasets": LEAVES | {"geometry", "images"},

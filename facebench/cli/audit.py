@@ -24,18 +24,14 @@ def audit(
 ) -> None:
     """Say how much too good the best of several checkpoints is where the test set chose it."""
     from facebench.audit import audit as audited
-    from facebench.stored import cell_of, join, stored_results
+    from facebench.stored import joined_on, stored_results
 
     candidates = [each for each in stored_results(runs, benchmark) if each.result.backbone is not None]
     candidates = [each for each in candidates if each.result.backbone.spec != "floor"]  # type: ignore[union-attr]
     _check(candidates, runs)
     first = candidates[0].result
-    things = registry(plugin)
-    dataset = things.get("datasets", first.dataset.name)
-    metrics = things.get("evaluators", first.evaluator).metrics(dataset)
-    joined = join([each.table for each in candidates])
     chosen = key or next(score.key for score in first.scores if score.headline)
-    cell = cell_of(chosen, metrics, dataset.whole, joined.subsets, len(joined.ids))
+    joined, cell = joined_on(candidates, registry(plugin), chosen)
     found = audited(cell.metric, joined.columns, joined.clusters, mask=cell.mask)
     names = [each.result.subject for each in candidates]
     if json:

@@ -38,20 +38,15 @@ def power(
             f"planning for {benchmark} needs {what}: --base RESULT.json (or a folder), --candidate RESULT.json"
         )
     from facebench.planning import plan
-    from facebench.stored import cell_of, join, stored_results
+    from facebench.stored import joined_on, stored_results
 
     runs = _one_subject(stored_results(base, benchmark), base)
     first = runs[0]
     others = [] if candidate is None else list(_one_subject(stored_results(candidate, _name(first)), candidate))[:1]
     for other in others:
         _check_comparable(first, other)
-    things = registry(plugin)
-    result = first.result
-    metrics = things.get("evaluators", result.evaluator).metrics(things.get("datasets", result.dataset.name))
-    joined = join([stored.table for stored in (first, *others)])
-    chosen = key or next(s.key for s in result.scores if s.headline)
-    dataset = things.get("datasets", result.dataset.name)
-    cell = cell_of(chosen, metrics, dataset.whole, joined.subsets, len(joined.ids))
+    chosen = key or next(s.key for s in first.result.scores if s.headline)
+    joined, cell = joined_on((first, *others), registry(plugin), chosen)
     found = plan(
         (cell.metric, cell.mask),
         joined.columns[0],
