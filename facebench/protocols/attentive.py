@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal
 
-from facebench.errors import FacebenchError
 from facebench.protocols import linear_landmarks, linear_parsing, linear_reconstruction
 from facebench.protocols.linear import fit_floor
-from facebench.protocols.probe import Probe, Setting
+from facebench.protocols.probe import Probe, Setting, fit_for
 
 __all__ = ["NAME", "READS", "TASKS", "fit", "fit_floor"]
 
@@ -57,7 +56,4 @@ def fit(setting: Setting) -> Probe:
         DataError: a picture that the head should learn from cannot be read.
         FacebenchError: there is no attentive head for this task.
     """
-    task = setting.dataset.task
-    if task not in _FITS:
-        raise FacebenchError(f"the attentive protocol has no head for {task}; it knows {', '.join(_FITS)}")
-    return _FITS[task](setting)
+    return fit_for(_FITS, setting, "attentive")

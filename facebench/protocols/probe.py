@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from facebench.errors import DataError
+from facebench.errors import DataError, FacebenchError
 from facebench.framing import Framing
 from facebench.geometry.head_model import HeadModel
 from facebench.types import Backbone, Dataset, Prediction, Sample
@@ -59,6 +59,14 @@ class Setting:
             for sample, reason in shard.failures.items():
                 raise DataError(f"{self.dataset.name}/{name}: {sample} cannot be learnt from: {reason}")
             yield shard
+
+
+def fit_for(fits: Mapping[str, Callable[[Setting], Probe]], setting: Setting, protocol: str) -> Probe:
+    """The head of the setting's task. Raises `FacebenchError` where `protocol` has none for it."""
+    task = setting.dataset.task
+    if task not in fits:
+        raise FacebenchError(f"the {protocol} protocol has no head for {task}; it knows {', '.join(fits)}")
+    return fits[task](setting)
 
 
 class Probe(Protocol):
