@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from facebench.backbones import keymap
 from facebench.backbones.intermediates import as_backbone
 from facebench.backbones.keymap import Architecture, KeyMap, Mapped
 from facebench.backbones.timm import build
-from facebench.backbones.weights import SHOWN, read_content
+from facebench.backbones.weights import named, read_content
 from facebench.errors import DataError, FacebenchError, UsageError
 from facebench.types import Backbone, BackboneSource
 
@@ -65,7 +65,7 @@ def _load(table: KeyMap, family: str, path: Path) -> tuple[nn.Module, Architectu
         mapped = keymap.apply(table, given)
         architecture = keymap.choose(table, mapped)
         if architecture is None:
-            raise DataError(f"it has none of the keys that tell its architecture; found {_some(list(given))}")
+            raise DataError(f"it has none of the keys that tell its architecture; found {named(list(given))}")
         size, words = keymap.sizes(table, architecture, mapped.tensors)
     except DataError as cause:
         others = ", ".join(name for name in keymap.families() if name != family)
@@ -103,7 +103,7 @@ def read_tensors(path: Path, table: KeyMap) -> dict[str, Tensor]:
         raise DataError(f"{path} holds a {type(content).__name__}, not tensors by name")
     foreign = [str(key) for key, value in content.items() if not isinstance(value, torch.Tensor)]
     if foreign or not content:
-        found = f"{_some(foreign)} that are no tensors" if foreign else "nothing"
+        found = f"{named(foreign)} that are no tensors" if foreign else "nothing"
         wanted = f"bare or under {' or '.join(table.wrappers)}" if table.wrappers else "bare"
         raise DataError(f"{path} holds {found}; expected tensors by name, {wanted}")
     return dict(content)
@@ -115,13 +115,13 @@ def place(module: nn.Module, mapped: Mapped, path: Path, family: str) -> None:
     unknown = [mapped.origins[name] for name in given if name not in wanted]
     if unknown:
         raise DataError(
-            f"{path}: {_some(unknown)} unknown to the key map {family}; take another family, or write a map "
+            f"{path}: {named(unknown)} unknown to the key map {family}; take another family, or write a map "
             f"of your own: keys:MAP.toml@{path}"
         )
     missing = [name for name in wanted if name not in given]
     if missing:
         raise DataError(
-            f"{path}: nothing in it becomes {_some(missing)} of the model; is it a whole {family} checkpoint?"
+            f"{path}: nothing in it becomes {named(missing)} of the model; is it a whole {family} checkpoint?"
         )
     shapes = [
         f"{mapped.origins[name]} is {tuple(given[name].shape)}, wanted {tuple(tensor.shape)}"
@@ -129,10 +129,10 @@ def place(module: nn.Module, mapped: Mapped, path: Path, family: str) -> None:
         if given[name].shape != tensor.shape
     ]
     if shapes:
-        raise DataError(f"{path}: {_some(shapes, 'shape')} that do not fit the {family} model; is the file damaged?")
+        raise DataError(f"{path}: {named(shapes, 'shape')} that do not fit the {family} model; is the file damaged?")
     broken = [mapped.origins[name] for name, tensor in given.items() if not bool(tensor.isfinite().all())]
     if broken:
-        raise DataError(f"{path}: NaN or infinite numbers in {_some(broken)}; save the checkpoint again")
+        raise DataError(f"{path}: NaN or infinite numbers in {named(broken)}; save the checkpoint again")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module.load_state_dict(given, strict=True)
@@ -151,12 +151,6 @@ def _short(words: Mapping[str, Any]) -> str:
     letter = SIZES.get(words["embed_dim"])
     size = letter or f"{words['embed_dim']}x{words['depth']}"
     return f"ViT-{size}/{words['patch_size']}"
-
-
-def _some(names: Sequence[str], noun: str = "key") -> str:
-    """The first few names and how many there are: `3 keys (a, b, c)`."""
-    more = ", …" if len(names) > SHOWN else ""
-    return f"{len(names)} {noun}{'s' * (len(names) != 1)} ({', '.join(names[:SHOWN])}{more})"
 
 
 BACKBONE = BackboneSource(

@@ -107,7 +107,7 @@ def _unwrap(content: Any, path: Path) -> dict[str, Tensor]:
         raise FacebenchError(f"{path} holds a {type(weights).__name__}, not tensors by name")
     foreign = [str(key) for key, value in weights.items() if not isinstance(value, torch.Tensor)]
     if foreign or not weights:
-        found = f"{_named(foreign)} that are no tensors" if foreign else "nothing"
+        found = f"{named(foreign)} that are no tensors" if foreign else "nothing"
         raise FacebenchError(f"{path} holds {found}; expected tensors by name, bare or under {' or '.join(WRAPPERS)}")
     return dict(weights)
 
@@ -125,7 +125,7 @@ def load_exact(module: nn.Module, weights: Mapping[str, Tensor], source: str, *,
     given = _without_heads(_without_prefix(weights, wanted), wanted, heads)
     missing, unexpected = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())
     if missing or unexpected:
-        parts = [f"missing {_named(missing)}"] * bool(missing) + [f"unexpected {_named(unexpected)}"] * bool(unexpected)
+        parts = [f"missing {named(missing)}"] * bool(missing) + [f"unexpected {named(unexpected)}"] * bool(unexpected)
         raise FacebenchError(f"{source} does not fit the model: {'; '.join(parts)}")
     shapes = [
         f"{name} is {tuple(given[name].shape)}, wanted {tuple(tensor.shape)}"
@@ -133,10 +133,10 @@ def load_exact(module: nn.Module, weights: Mapping[str, Tensor], source: str, *,
         if given[name].shape != tensor.shape
     ]
     if shapes:
-        raise FacebenchError(f"{source} does not fit the model: {_named(shapes, 'shape')}")
+        raise FacebenchError(f"{source} does not fit the model: {named(shapes, 'shape')}")
     broken = sorted(name for name, tensor in given.items() if not bool(tensor.isfinite().all()))
     if broken:
-        raise FacebenchError(f"{source} holds NaN or infinite numbers in {_named(broken)}")
+        raise FacebenchError(f"{source} holds NaN or infinite numbers in {named(broken)}")
     module.load_state_dict(given, strict=True)
 
 
@@ -161,7 +161,7 @@ def _without_heads(weights: Mapping[str, Tensor], wanted: Iterable[str], heads: 
     }
 
 
-def _named(names: Sequence[str], noun: str = "key") -> str:
+def named(names: Sequence[str], noun: str = "key") -> str:
     """The first few names and how many there are: `3 keys (a, b, c)`."""
     more = ", …" if len(names) > SHOWN else ""
     return f"{len(names)} {noun}{'s' * (len(names) != 1)} ({', '.join(names[:SHOWN])}{more})"
